@@ -1,0 +1,95 @@
+"""DATASET: what a loader returns. One file per data set, each with `load(..., seed) -> Dataset`.
+
+Letters: N rows, F features (*F: any shape of features), O outputs, E edges.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Output = Literal["classes", "binary", "regression"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of one part of a data set.
+
+    Where `offset` is given, `y + offset` is the outcome in its own unit and `y` is what a model learns.
+    """
+
+    x: Tensor  # (N, *F) float32
+    y: Tensor  # (N,) int64 class index, or float32 0/1 (binary) or value (regression)
+    unit: np.ndarray  # (N,) what is split: the image, person or cell line of each row
+    offset: Tensor | None = None  # (N,) float32, added back to y and scores for the metrics
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def to(self, device: str | torch.device) -> "Split":
+        offset = None if self.offset is None else self.offset.to(device)
+        return Split(self.x.to(device), self.y.to(device), self.unit, offset)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Undirected weighted graph on features: each edge once, as indices into the feature axis."""
+
+    edges: Tensor  # (2, E) int64
+    weight: Tensor  # (E,) float32
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the rows come from. `stand_in` is empty for the real data set itself, else it says what this is."""
+
+    name: str  # "GDSC drug response"
+    stand_in: str = ""  # "simulated", "5,000 of 60,000 training digits", "JPEG copies"
+    files: Mapping[str, str] = field(default_factory=dict)  # file name -> sha256
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Train, validation and test rows, and every fact about them that another room may need."""
+
+    name: str  # the name of its configuration: "mnist"
+    output: Output
+    outputs: int  # O: number of scores of a model, 1 unless output is "classes"
+    train: Split
+    val: Split
+    test: Split
+    provenance: Provenance
+    features: tuple[str, ...] = ()  # F names; empty for images
+    groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # group -> feature indices
+    graph: Graph | None = None
+    truth: Tensor | None = None  # (F,) bool, the features that matter where they are known (simulations)
+
+    def __post_init__(self) -> None:
+        for name, part in self.parts.items():
+            if len(part) == 0:
+                raise ValueError(f"{self.name}: the {name} part has no rows")
+            if not torch.isfinite(part.x).all():
+                raise ValueError(f"{self.name}: the {name} part has missing or infinite features")
+        for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+            both = np.intersect1d(self.parts[one].unit, self.parts[other].unit)
+            if len(both):
+                raise ValueError(f"{self.name}: {both[0]!r} is in both the {one} and the {other} part")
+
+    @property
+    def parts(self) -> dict[str, Split]:
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """*F, the shape of one row's features: (1, 28, 28) or (876,)."""
+        return tuple(self.train.x.shape[1:])
+
+    def to(self, device: str | torch.device) -> "Dataset":
+        """The same data set with its tensors on `device`."""
+        graph = self.graph and Graph(self.graph.edges.to(device), self.graph.weight.to(device))
+        truth = None if self.truth is None else self.truth.to(device)
+        parts = {name: part.to(device) for name, part in self.parts.items()}
+        return replace(self, **parts, graph=graph, truth=truth)
