@@ -1,10 +1,34 @@
-"""Fetching of public files: pinned address, sha256, temporary file, move."""
+"""Fetching of public files: pinned address, temporary file, checksum, move.
 
+`python -m attrpriors.data.download [--mirror FOLDER_OR_ADDRESS] [--root data]` brings every file of the
+downloaded data sets, says one line for each, and has nothing to do the second time.
+"""
+
+import argparse
+import errno
 import hashlib
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 
 import pooch
+import requests
+from filelock import FileLock, Timeout
+
+ATTEMPTS = 3
+PAUSE = 1.0  # seconds before the second attempt; twice as long before the third
+TIMEOUT = 30.0  # seconds a server may stay silent
+WEB = ("http://", "https://")
+HERE = ("present", "fetched", "copied")  # the outcomes that leave a verified file
+
+Outcome = Literal["present", "fetched", "copied", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
@@ -40,3 +64,123 @@ def verified(root: str | Path, file: File) -> Path:
     if error := digest_error(path, file):
         raise ValueError(f"{path} is not the published file ({error}): run `make data`")
     return path
+
+
+def download(url: str, target: Path, unreachable: set[str]) -> None:
+    """The bytes at `url`, tried again where that may help. A host without an answer joins `unreachable`."""
+    host = urlsplit(url).netloc
+    if host in unreachable:  # one long wait for each host, not one for each file
+        raise OSError(f"no connection to {host}")
+    # identity: the bytes as published, not packed once more by the server on the way
+    settings = {"timeout": TIMEOUT, "headers": {"Accept-Encoding": "identity"}}
+    fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), **settings)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            fetch(url, str(target), None)
+            return
+        except requests.HTTPError as error:
+            if attempt == ATTEMPTS or error.response.status_code < 500:
+                raise OSError(f"{error.response.status_code} {error.response.reason}") from error
+        except (requests.ConnectionError, requests.Timeout) as error:
+            if attempt == ATTEMPTS:
+                unreachable.add(host)
+                raise OSError(f"no connection to {host} ({type(error).__name__})") from error
+        except requests.RequestException as error:
+            if attempt == ATTEMPTS:
+                raise OSError(f"the download broke off ({type(error).__name__})") from error
+        time.sleep(attempt * PAUSE)
+
+
+def transfer(origin: str, target: Path, unreachable: set[str]) -> Outcome:
+    """The bytes of a public address or of a file in a mirror folder, written to `target`."""
+    if origin.startswith(WEB):
+        download(origin, target, unreachable)
+        return "fetched"
+    if not Path(origin).is_file():
+        raise FileNotFoundError("not in mirror")
+    shutil.copyfile(origin, target)
+    return "copied"
+
+
+def bring(root: Path, file: File, mirror: str, unreachable: set[str]) -> tuple[Outcome, str]:
+    """Makes one file present and verified, or leaves everything as it was: the outcome and a remark."""
+    target = root / file.path
+    altered = digest_error(target, file) if target.is_file() else ""
+    if target.is_file() and not altered:
+        return "present", ""
+    origin = f"{mirror.rstrip('/')}/{file.path}" if mirror else file.url
+    if not origin:
+        return "skipped", "only from a mirror"
+    temporary = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        outcome = transfer(origin, temporary, unreachable)
+        if error := digest_error(temporary, file):
+            raise ValueError(error)
+        temporary.replace(target)
+    except (OSError, ValueError) as error:
+        return "failed", short(error) + ("; the altered file is left, and never used" if altered else "")
+    finally:
+        temporary.unlink(missing_ok=True)
+    return outcome, "in place of an altered file" if altered else ""
+
+
+def short(error: OSError | ValueError) -> str:
+    """The reason alone, without the paths and numbers of an error of the system."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full"
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def say(outcome: Outcome, name: str, remark: str) -> None:
+    print(f"{outcome:<8} {name}" + (f": {remark}" if remark else ""), flush=True)
+
+
+def bring_all(root: Path, files: Iterable[File], mirror: str = "") -> dict[str, Outcome]:
+    """The outcome for each path, said as it comes; no failure stops the files after it."""
+    outcomes: dict[str, Outcome] = {}
+    unreachable: set[str] = set()
+    for file in files:
+        outcomes[file.path], remark = bring(root, file, mirror, unreachable)
+        say(outcomes[file.path], file.path, remark)
+    return outcomes
+
+
+@contextmanager
+def sole(root: Path) -> Iterator[None]:
+    """One process at a time in the data folder; the next one waits, and says so."""
+    root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(root / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"another process is filling {root}: waiting for it", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    from attrpriors.data import cifar10, gdsc, mnist, nhanes, nhanes_paper  # here: they import this module
+
+    parser = argparse.ArgumentParser(description="Fetch the real data sets, check them, prepare their tables.")
+    parser.add_argument("--mirror", default="", help="folder or http(s) address that holds the files")
+    parser.add_argument("--root", default="data", type=Path, help="folder to fill (default: data)")
+    options = parser.parse_args(arguments)
+    if options.mirror and not options.mirror.startswith(WEB) and not Path(options.mirror).is_dir():
+        parser.error(f"the mirror {options.mirror!r} is neither a folder nor an http(s) address")
+    files = {file.path: file for room in (mnist, cifar10, gdsc, nhanes, nhanes_paper) for file in room.FILES}
+    with sole(options.root):
+        outcomes = bring_all(options.root, files.values(), options.mirror)
+        if all(outcomes[file.path] in HERE for file in gdsc.FILES):
+            gdsc.prepare(options.root)
+    counts = Counter(outcomes.values())
+    here = sum(counts[outcome] for outcome in HERE)
+    print(f"{here} of {len(outcomes)} files are there (" + ", ".join(f"{n} {o}" for o, n in counts.items()) + ")")
+    return 1 if counts["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""conf -> data -> model -> attribution -> prior -> train -> evaluate -> rows. See `python run.py --help`."""
+
+import hydra
+from attrpriors.record import stream
+from omegaconf import DictConfig
+
+from attrpriors import record
+from attrpriors.build import build
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+@record.keep
+def main(cfg: DictConfig) -> record.Outcome:
+    data = build(cfg.data, seed=cfg.seed).to(cfg.device)
+    model = build(cfg.model, data=data).to(cfg.device)
+    attribution = build(cfg.attribution, background=data.train.x, generator=stream(cfg.seed, "attribution"))
+    prior = build(cfg.prior, attribution=attribution, data=data)
+    history = build(cfg.train, generator=stream(cfg.seed, "batches")).fit(model, data, prior)
+    explain = build(cfg.explain, background=data.train.x, generator=stream(cfg.seed, "explain"))
+    rows, arrays = build(cfg.evaluate, generator=stream(cfg.seed, "evaluate"))(model, data, explain)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return record.Outcome(rows, history, arrays, data.provenance, parameters)
+
+
+if __name__ == "__main__":
+    main()

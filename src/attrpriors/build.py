@@ -1,0 +1,17 @@
+"""From a configuration node to the object it names."""
+
+import inspect
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+
+def build(node: DictConfig, **live: Any) -> Any:
+    """Call the node's `_target_` with its settings and those `live` objects that it has a parameter for.
+
+    The live objects reach it as they are (instantiate would turn a dataclass into a DictConfig).
+    """
+    target = instantiate(node, _partial_=True, _convert_="all")
+    accepted = inspect.signature(target).parameters
+    return target(**{name: value for name, value in live.items() if name in accepted})

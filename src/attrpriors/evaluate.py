@@ -1,0 +1,159 @@
+"""EVALUATION: rows (metric, value) of a trained model. The test part is read here, once, after every choice.
+
+A metric is named `name` or `name/setting=level`; `better` knows its direction.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn import metrics
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from . import prior
+from .attribution import Attribution, evaluating, select
+from .data import Dataset, Output, Split
+
+Row = tuple[str, float]
+
+DIRECTION = {
+    "accuracy": "higher",
+    "log_loss": "lower",
+    "roc_auc": "higher",
+    "average_precision": "higher",
+    "r2": "higher",
+    "r2_within_drug": "higher",
+    "mean_squared_error": "lower",
+    "total_variation": "lower",
+    "graph_variation": "lower",
+    "gini": "higher",
+    "completeness_error": "lower",
+    "truth_average_precision": "higher",
+    "seconds_per_epoch": "lower",
+    "peak_memory_mb": "lower",
+}
+VALIDATION = {"classes": "accuracy", "binary": "roc_auc", "regression": "r2"}  # what chooses the best epoch
+
+
+def better(metric: str) -> str:
+    """'higher' or 'lower', or '' where a metric has no better side."""
+    return DIRECTION.get(metric.split("/")[0].removeprefix("validation_"), "")
+
+
+def scores_of(model: nn.Module, x: Tensor, batch: int = 1000) -> Tensor:
+    """Scores (N, O) in eval mode, without a graph."""
+    with torch.no_grad(), evaluating(model):
+        return torch.cat([model(rows) for rows in x.split(batch)])
+
+
+def performance(scores: Tensor, split: Split, output: Output) -> Iterator[Row]:
+    """How well scores (N, O) predict y (N,); regression metrics are in the outcome's own unit."""
+    y = split.y.cpu()
+    if output == "classes":
+        yield "accuracy", float((scores.argmax(1).cpu() == y).float().mean())
+        yield "log_loss", float(F.cross_entropy(scores.cpu().double(), y))
+        return
+    score = scores.reshape(-1).cpu().double()
+    if output == "binary":
+        yield "accuracy", float(((score > 0) == (y > 0.5)).double().mean())
+        yield "log_loss", float(F.binary_cross_entropy_with_logits(score, y.double()))
+        yield "roc_auc", float(metrics.roc_auc_score(y, score))
+        yield "average_precision", float(metrics.average_precision_score(y, score))
+        return
+    offset = torch.zeros_like(score) if split.offset is None else split.offset.cpu().double()
+    yield "r2", float(metrics.r2_score(y + offset, score + offset))
+    yield "mean_squared_error", float(F.mse_loss(score, y.double()))
+    if split.offset is not None:  # the outcome less the training mean of its drug
+        yield "r2_within_drug", float(metrics.r2_score(y, score))
+
+
+def validation_score(model: nn.Module, data: Dataset) -> Row:
+    """The metric that chooses epochs and strengths, on the validation rows; higher is better."""
+    chosen = VALIDATION[data.output]
+    scores = scores_of(model, data.val.x)
+    if not torch.isfinite(scores).all():
+        raise FloatingPointError("the model's validation scores are not finite")
+    return chosen, dict(performance(scores, data.val, data.output))[chosen]
+
+
+def salt_and_pepper(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """A `share` of each image's pixels set to the lowest or highest value of all, equally often. x (N, C, H, W)."""
+    draw = torch.rand((len(x), 1, *x.shape[2:]), generator=generator).to(x.device)
+    noisy = torch.where(draw < share / 2, x.amin((0, 2, 3), keepdim=True), x)
+    return torch.where(draw > 1 - share / 2, x.amax((0, 2, 3), keepdim=True), noisy)
+
+
+def gaussian(x: Tensor, sd: float, generator: torch.Generator) -> Tensor:
+    """Normal noise of standard deviation `sd`, in the unit of the inputs, added to every pixel. x (N, C, H, W)."""
+    return x + sd * torch.randn(x.shape, generator=generator).to(x)
+
+
+NOISE = {"salt_and_pepper": salt_and_pepper, "gaussian": gaussian}
+
+
+@dataclass
+class Evaluation:
+    """What is measured of every run of a table, under one ruler.
+
+    `noise`: levels of each kind of NOISE, for images. `explained`: test rows whose attributions are measured.
+    """
+
+    noise: Mapping[str, Sequence[float]]
+    explained: int
+    generator: torch.Generator
+
+    def __call__(
+        self, model: nn.Module, data: Dataset, explain: Attribution
+    ) -> tuple[list[Row], dict[str, np.ndarray]]:
+        """Rows, and the arrays that figures need: image and phi (M, C, H, W), or features and importance (F,)."""
+        score, value = validation_score(model, data)
+        rows = [(f"validation_{score}", value)]
+        rows += performance(scores_of(model, data.test.x), data.test, data.output)
+        if len(data.shape) == 3:
+            rows += self._robustness(model, data)
+        attribution_rows, arrays = self._attributions(model, data, explain)
+        return rows + attribution_rows, arrays
+
+    def _robustness(self, model: nn.Module, data: Dataset) -> Iterator[Row]:
+        for kind, levels in self.noise.items():
+            for level in levels:
+                x = NOISE[kind](data.test.x, level, self.generator)
+                for metric, value in performance(scores_of(model, x), data.test, data.output):
+                    if metric == "accuracy":
+                        yield f"accuracy/{kind}={level:g}", value
+
+    def _attributions(
+        self, model: nn.Module, data: Dataset, explain: Attribution
+    ) -> tuple[list[Row], dict[str, np.ndarray]]:
+        rows = torch.randperm(len(data.test), generator=self.generator)[: self.explained]
+        x, y = data.test.x[rows.to(data.test.x.device)], data.test.y[rows.to(data.test.x.device)]
+        with torch.no_grad():
+            phi = explain(model, x, y)  # (M, *F)
+        measured: list[Row] = [("gini", -float(prior.gini(phi, data)))]
+        if len(data.shape) == 3:
+            measured += [("total_variation", float(prior.total_variation(phi, data)))]
+            first = [int((y == c).nonzero()[0]) for c in range(data.outputs) if (y == c).any()][:10]
+            arrays = {"image": x[first].cpu().numpy(), "phi": phi[first].cpu().numpy()}
+        else:
+            importance = phi.abs().mean(0)
+            arrays = {"features": np.array(data.features), "importance": importance.cpu().numpy()}
+        if data.graph is not None:
+            measured += [("graph_variation", float(prior.graph_variation(phi, data)))]
+        if data.truth is not None:
+            truth, found = data.truth.cpu(), phi.abs().mean(0).cpu()
+            measured += [("truth_average_precision", float(metrics.average_precision_score(truth, found)))]
+        return [*measured, ("completeness_error", completeness_error(model, x, y, phi, data.train.x))], arrays
+
+
+def completeness_error(model: nn.Module, x: Tensor, y: Tensor, phi: Tensor, background: Tensor) -> float:
+    """Mean |sum phi - (f(x) - mean f(reference))| over mean |f(x) - mean f(reference)|: 0 is exact.
+
+    Rows x (M, *F), y (M,), phi (M, *F); the mean is over all of `background` (N, *F). Axiom 3 of Erion et al. 2021.
+    """
+    mean = scores_of(model, background).mean(0, keepdim=True)  # (1, O)
+    gap = select(scores_of(model, x) - mean, y)  # (M,)
+    error = (phi.flatten(1).sum(1) - gap).abs().mean()
+    scale = gap.abs().mean()
+    return float(error / scale if scale > 0 else error)

@@ -1,0 +1,84 @@
+"""MODEL: x (B, *F) -> scores (B, O), before softmax or sigmoid. Each function builds one for a data set."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torchvision
+from torch import nn
+
+from .data import Dataset
+
+
+def linear(data: Dataset) -> nn.Module:
+    """One affine map of the flattened features."""
+    return mlp(data, hidden=())
+
+
+def mlp(data: Dataset, hidden: Sequence[int], dropout: float = 0.0) -> nn.Module:
+    """Fully connected ReLU network; dropout follows each hidden layer."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    width = data.train.x[0].numel()
+    for units in hidden:
+        layers += [nn.Linear(width, units), nn.ReLU()] + [nn.Dropout(dropout)] * (dropout > 0)
+        width = units
+    return nn.Sequential(*layers, nn.Linear(width, data.outputs))
+
+
+def cnn(
+    data: Dataset,
+    channels: Sequence[int],
+    hidden: int,
+    kernel: int = 5,
+    dropout: float = 0.5,
+    batch_norm: bool = True,
+) -> nn.Module:
+    """The authors' MNIST net (mnist_model.py): conv-pool for each of `channels`, a hidden layer, dropout."""
+    layers: list[nn.Module] = []
+    width, height, breadth = image_shape(data, "cnn")
+    for units in channels:
+        layers += [nn.Conv2d(width, units, kernel, padding=kernel // 2, bias=not batch_norm)]
+        layers += [nn.BatchNorm2d(units)] * batch_norm + [nn.ReLU(), nn.MaxPool2d(2)]
+        width, height, breadth = units, height // 2, breadth // 2
+    layers += [nn.Flatten(), nn.Linear(width * height * breadth, hidden, bias=not batch_norm)]
+    layers += [nn.BatchNorm1d(hidden)] * batch_norm + [nn.ReLU(), nn.Dropout(dropout)]
+    return nn.Sequential(*layers, nn.Linear(hidden, data.outputs))
+
+
+def group_norm(channels: int, groups: int) -> nn.Module:
+    """Normalisation within one example, so that attributions of one row do not depend on the others."""
+    return nn.GroupNorm(groups, channels)
+
+
+def vgg16(data: Dataset, groups: int = 32, hidden: int = 512, dropout: float = 0.5) -> nn.Module:
+    """VGG16 for small images (Liu and Deng 2015): torchvision's layers, group normalisation, one hidden layer."""
+    width, height, breadth = image_shape(data, "vgg16")
+    if min(height, breadth) < 32:
+        raise ValueError(f"vgg16 needs images of 32 x 32 or more; {data.name} has {height} x {breadth}")
+    layers: list[nn.Module] = []
+    for units in torchvision.models.vgg.cfgs["D"]:
+        if units == "M":
+            layers += [nn.MaxPool2d(2)]
+            height, breadth = height // 2, breadth // 2
+        else:
+            layers += [nn.Conv2d(width, units, 3, padding=1), group_norm(units, groups), nn.ReLU()]
+            width = units
+    layers += [nn.Flatten(), nn.Linear(width * height * breadth, hidden), nn.ReLU(), nn.Dropout(dropout)]
+    return nn.Sequential(*layers, nn.Linear(hidden, data.outputs))
+
+
+def resnet18(data: Dataset, groups: int = 32) -> nn.Module:
+    """torchvision's ResNet18 with the CIFAR stem (3 x 3 convolution, no pooling) and group normalisation."""
+    width, _, _ = image_shape(data, "resnet18")
+    model = torchvision.models.resnet18(num_classes=data.outputs, norm_layer=partial(group_norm, groups=groups))
+    model.conv1 = nn.Conv2d(width, 64, 3, padding=1, bias=False)
+    model.maxpool = nn.Identity()
+    return model
+
+
+def image_shape(data: Dataset, model: str) -> tuple[int, int, int]:
+    """(C, H, W), or one sentence where the data set does not hold images."""
+    if len(data.shape) != 3:
+        raise ValueError(
+            f"{model} needs images (channels, height, width); {data.name} has features of shape {data.shape}"
+        )
+    return data.shape[0], data.shape[1], data.shape[2]

@@ -1,0 +1,102 @@
+"""PRIOR: prior(model, x, y) -> scalar. A prior is a weight, an attribution and a penalty.
+
+A penalty is a pure function (phi, data) -> scalar: a prior minimises it, `evaluate` reports it.
+
+Letters: B batch, C channels, H height, W width, F features, *F any shape of features.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from .attribution import Attribution
+from .data import Dataset
+
+Penalty = Callable[[Tensor, Dataset], Tensor]
+
+
+class Prior(Protocol):
+    """What the trainer asks of a prior: the loss is task + weight * prior(model, x, y)."""
+
+    weight: float
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor: ...
+
+
+class NoPrior:
+    """No prior: zero."""
+
+    weight = 0.0
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        return torch.zeros((), device=x.device)
+
+
+class AttributionPrior:
+    """Omega(Phi(theta, x)) of Erion et al. 2021 (arXiv 1906.10670, sec. 2): a penalty on attributions.
+
+    `weight` is lambda, 0 or more. The penalty is tried once on zeros, so that a data set which lacks what it needs
+    is refused here, with the penalty's own sentence (ValueError).
+    """
+
+    def __init__(self, weight: float, penalty: Penalty, attribution: Attribution, data: Dataset) -> None:
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+            raise ValueError(f"prior.weight is a finite number, 0 or more; found {weight!r}")
+        penalty(torch.zeros(1, *data.shape, device=data.train.x.device), data)
+        self.weight, self.penalty, self.attribution, self.data = weight, penalty, attribution, data
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        return self.penalty(self.attribution(model, x, y), self.data)
+
+
+def total_variation(phi: Tensor, data: Dataset) -> Tensor:
+    """Anisotropic total variation of each image's standardised attribution map, mean over images (sec. 2.3, Methods 4).
+
+    phi (B, C, H, W): channels are summed; the map is divided by its standard deviation, or by 1/sqrt(H*W) where that
+    is larger (as the authors' per_image_standardization), so that shrinking all phi does not lower the penalty.
+    """
+    if phi.ndim != 4:
+        raise ValueError(f"total_variation needs images (B, C, H, W); {data.name} has features of shape {data.shape}")
+    image = phi.sum(1)  # (B, H, W)
+    variance = image.flatten(1).var(1, correction=0).clamp_min(1 / image[0].numel())  # (B,)
+    image = image / variance.sqrt()[:, None, None]
+    return (image.diff(dim=1).abs().sum((1, 2)) + image.diff(dim=2).abs().sum((1, 2))).mean()
+
+
+def graph_variation(phi: Tensor, data: Dataset) -> Tensor:
+    """sum over edges of W_ij (p_i - p_j)^2 = p^T L p, p the mean |phi| of each feature (sec. 2.4). phi (B, F)."""
+    if data.graph is None:
+        raise ValueError(f"graph needs a data set with a graph between its features; {data.name} has none")
+    p = phi.abs().mean(0)  # (F,)
+    one, other = data.graph.edges
+    return (data.graph.weight * (p[one] - p[other]).square()).sum()
+
+
+def gini_coefficient(v: Tensor) -> Tensor:
+    """Gini coefficient of v >= 0, shaped (F,): 0 all equal, (F-1)/F a single non-zero; 0 where all are zero."""
+    n = len(v)
+    rank = torch.arange(1, n + 1, device=v.device, dtype=v.dtype)
+    total = v.sum()
+    spread = ((2 * rank - n - 1) * v.sort().values).sum()
+    return torch.where(total > 0, spread / (n * torch.where(total > 0, total, 1)), 0 * spread)
+
+
+def gini(phi: Tensor, data: Dataset) -> Tensor:
+    """Minus the Gini coefficient of the mean |phi| of each feature: the sparse prior (sec. 2.5). phi (B, *F).
+
+    The paper's Omega_sparse is -2 G; the authors' code, its published strengths and this project use -G.
+    """
+    return -gini_coefficient(phi.abs().mean(0).flatten())
+
+
+def l1_attribution(phi: Tensor, data: Dataset) -> Tensor:
+    """Mean |phi| over rows and features (the authors' l1eg). phi (B, *F)."""
+    return phi.abs().mean()
+
+
+def l2_attribution(phi: Tensor, data: Dataset) -> Tensor:
+    """Euclidean norm of all attributions (the authors' l2eg). phi (B, *F)."""
+    return torch.linalg.vector_norm(phi)

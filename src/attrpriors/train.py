@@ -1,0 +1,102 @@
+"""TRAINER: minimises task loss + weight * prior. The only optimizer.step() of the project."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name PyTorch users know
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
+
+from .data import Dataset, Output
+from .evaluate import validation_score
+from .prior import NoPrior, Prior
+
+
+def task_loss(scores: Tensor, y: Tensor, output: Output) -> Tensor:
+    """Mean cross entropy (classes, binary) or mean squared error (regression) of scores (B, O) against y (B,)."""
+    if output == "classes":
+        return F.cross_entropy(scores, y)
+    scores = scores.reshape(-1)
+    return F.binary_cross_entropy_with_logits(scores, y) if output == "binary" else F.mse_loss(scores, y)
+
+
+@dataclass
+class Trainer:
+    """One training loop; the model ends with the weights of its best validation epoch.
+
+    With `finetune` > 0 the prior is off for `epochs` epochs and on for `finetune` more, which start from the best plain
+    weights and choose their own best epoch (Erion et al. 2021, sec. 2.4: 120 epochs, then 5 with the prior).
+    """
+
+    epochs: int
+    batch_size: int | None  # rows of a step; None: the whole training set
+    optimizer: Callable[..., Optimizer]
+    generator: torch.Generator  # of the order of the batches
+    finetune: int = 0
+    schedule: Callable[[Optimizer], LRScheduler] | None = None  # stepped once an epoch
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "finetune"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < (name != "finetune")):
+                raise ValueError(f"train.{name} is a whole number, {int(name != 'finetune')} or more; found {value!r}")
+
+    def fit(self, model: nn.Module, data: Dataset, prior: Prior) -> pd.DataFrame:
+        """Train `model` in place. One row an epoch: epoch, phase, loss, penalty, the validation score, seconds."""
+        phases = [("plain", self.epochs, NoPrior()), ("prior", self.finetune, prior)]
+        if not self.finetune:
+            phases = [("prior", self.epochs, prior)]
+        rows: list[dict[str, object]] = []
+        for phase, epochs, active in phases:
+            best = -float("inf")
+            kept = copy.deepcopy(model.state_dict())
+            for row in self._epochs(model, data, active, epochs):
+                score, value = validation_score(model, data)
+                rows.append({"epoch": len(rows) + 1, "phase": phase, **row, f"validation_{score}": value})
+                if value > best:
+                    best, kept = value, copy.deepcopy(model.state_dict())
+            model.load_state_dict(kept)
+        return pd.DataFrame(rows)
+
+    def _epochs(self, model: nn.Module, data: Dataset, prior: Prior, epochs: int) -> Iterator[dict[str, float]]:
+        optimizer = self.optimizer(model.parameters())
+        schedule = self.schedule(optimizer) if self.schedule else None
+        for epoch in tqdm(range(1, epochs + 1), unit="epoch", leave=False, disable=None):
+            start = time.perf_counter()
+            loss, penalty = self._epoch(model, data, prior, optimizer, epoch)
+            seconds = time.perf_counter() - start
+            if schedule:
+                schedule.step()
+            yield {"loss": loss, "penalty": penalty, "seconds": seconds}
+
+    def _epoch(
+        self, model: nn.Module, data: Dataset, prior: Prior, optimizer: Optimizer, epoch: int
+    ) -> tuple[float, float]:
+        """Mean task loss and mean penalty over the steps of one epoch."""
+        model.train()
+        train = data.train
+        sums = torch.zeros(2)
+        batches = torch.randperm(len(train), generator=self.generator).split(self.batch_size or len(train))
+        for step, rows in enumerate(batches, 1):
+            rows = rows.to(train.x.device)
+            x, y = train.x[rows], train.y[rows]
+            loss = task_loss(model(x), y, data.output)
+            penalty = prior(model, x, y)  # after the task's forward pass, which moves BatchNorm's statistics
+            total = loss + prior.weight * penalty
+            if not torch.isfinite(total):
+                raise FloatingPointError(
+                    f"the loss is not finite at epoch {epoch}, step {step}: task {loss:.3g}, penalty {penalty:.3g}, "
+                    f"weight {prior.weight:.3g}; try a smaller learning rate or prior.weight"
+                )
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+            sums += torch.stack([loss.detach(), penalty.detach()]).cpu()
+        loss_mean, penalty_mean = (sums / len(batches)).tolist()
+        return loss_mean, penalty_mean
