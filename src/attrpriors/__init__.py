@@ -1,0 +1,58 @@
+"""Train networks whose explanations obey a prior (Erion et al. 2021, arXiv 1906.10670).
+
+Read in the order the data flows:
+
+data         load(..., seed) -> Dataset: train, val, test, and the facts about them
+model        x (B, *F) -> scores (B, O)
+attribution  attribution(model, x, y) -> phi (B, *F)
+prior        prior(model, x, y) -> scalar; a prior is a weight, an attribution and a penalty
+train        minimises task loss + weight * prior
+evaluate     yields (metric, value), every run under one ruler
+table        rows of many runs -> mean, interval, paired tests
+
+Two corridors join them: record (streams of randomness, rows, manifests, resuming) and figure.
+Letters: B batch, K references, *F feature axes, O outputs.
+"""
+
+from .attribution import (
+    Attribution,
+    ExpectedGradients,
+    Gradient,
+    InputXGradient,
+    IntegratedGradients,
+)
+from .data import Dataset, Graph, Provenance, Split
+from .prior import (
+    AttributionPrior,
+    NoPrior,
+    Prior,
+    gini,
+    gini_coefficient,
+    graph_variation,
+    l1_attribution,
+    l2_attribution,
+    total_variation,
+)
+from .train import Trainer
+
+__all__ = [
+    "Attribution",
+    "AttributionPrior",
+    "Dataset",
+    "ExpectedGradients",
+    "Gradient",
+    "Graph",
+    "InputXGradient",
+    "IntegratedGradients",
+    "NoPrior",
+    "Prior",
+    "Provenance",
+    "Split",
+    "Trainer",
+    "gini",
+    "gini_coefficient",
+    "graph_variation",
+    "l1_attribution",
+    "l2_attribution",
+    "total_variation",
+]

@@ -4,7 +4,12 @@ import inspect
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+from .choices import choices
+
+# ${choices:} in the help of conf/config.yaml
+OmegaConf.register_new_resolver("choices", choices, replace=True)
 
 
 def build(node: DictConfig, **live: Any) -> Any:

@@ -1,0 +1,47 @@
+# `make help` lists the targets. VENV=DIR reuses an environment that exists, or builds one there.
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/attrpriors.lock
+export PYTHONPATH := src
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce paper images drug_response health data test lint check
+
+help:  ## this list
+	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@echo
+	@$(PYTHON) src/attrpriors/choices.py
+
+# The copy of the lock file inside the environment says what it holds: an interrupted installation is taken up again.
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	cp requirements.lock $@
+
+reproduce: $(READY)  ## the three families at quick scale on embedded data: tables and figures (minutes, no download)
+	$(RUN) run.py experiment=quick/images
+	$(RUN) run.py experiment=quick/drug_response
+	$(RUN) run.py experiment=quick/health
+	$(RUN) -m attrpriors.table results/quick/images results/quick/drug_response results/quick/health
+
+data: $(READY)  ## fetch every real data set, check sha256, prepare tables (MIRROR=DIR or address: copy from there)
+	$(RUN) -m attrpriors.data.download $(if $(MIRROR),--mirror $(MIRROR))
+
+images drug_response health: $(READY)  ## the family on real data (after make data)
+	$(RUN) run.py experiment=$@
+
+paper: images drug_response health  ## the three families on real data
+
+test: $(READY)  ## the tests (no network, no GPU)
+	$(RUN) -m pytest -n 2 --dist worksteal
+
+lint: $(READY)  ## format, lint and types
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+check: lint test  ## what continuous integration runs
