@@ -28,12 +28,10 @@ FILES = (FEATURES, FOLLOW_UP)
 MISSING = {"Poverty index": [999.0], "Red blood cells": [77.7, 88.8]}
 SEX = {1.0: 0.0, 2.0: 1.0}
 RACE = {1.0: "white", 2.0: "black", 3.0: "other"}
-HORIZON = (1, 18)  # years; follow-up of the living ends after 17 to 22 years, so later labels would be mostly deaths
+HORIZON = (1, 18)  # years; after 18 the living leave the follow-up, and only deaths would stay
 
 
-def load(
-    seed: int, root: str = "data", horizon: float = 15, train: int = 100, validation: int = 100
-) -> Dataset:
+def load(seed: int, root: str = "data", horizon: float = 15, train: int = 100, validation: int = 100) -> Dataset:
     """Replicate `seed`: y is 1 for a death within `horizon` years; people of unknown outcome are left out."""
     earliest, latest = HORIZON
     if not earliest <= horizon <= latest:
@@ -64,15 +62,13 @@ def death(follow_up: pd.Series, horizon: float) -> pd.Series:
 
 def coded(table: pd.DataFrame) -> pd.DataFrame:
     """The 18 variables as 20 columns in the source's order, codes for a missing value turned into NaN."""
-    table = table.copy()
-    for variable, codes in MISSING.items():
-        table[variable] = table[variable].mask(table[variable].isin(codes))
     columns: dict[str, pd.Series] = {}
-    for variable in table:
+    for variable, answer in zip(map(str, table.columns), table.to_numpy().T, strict=True):
         if variable == "Sex":
             columns["Sex=female"] = table["Sex"].map(SEX)
         elif variable == "Race":
             columns |= {f"Race={race}": (table["Race"] == code).astype(float) for code, race in RACE.items()}
-        else:
-            columns[str(variable)] = table[variable]
+        else:  # the file holds 88.80000000000001
+            codes = MISSING.get(variable, [])
+            columns[variable] = table[variable].mask(np.isclose(answer[:, None], codes).any(axis=1))
     return pd.DataFrame(columns)

@@ -12,8 +12,7 @@ from attrpriors.data.download import File, verified
 from attrpriors.data.survey import replicate
 
 ADDRESS = (
-    "https://raw.githubusercontent.com/suinleelab/attributionpriors/"
-    "487bd64842f341c918ed08121dc90718eb564789/sparsity"
+    "https://raw.githubusercontent.com/suinleelab/attributionpriors/487bd64842f341c918ed08121dc90718eb564789/sparsity"
 )
 FEATURES = File(
     "nhanes/X_sparsity.csv",
