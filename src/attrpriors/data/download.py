@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 import pooch
@@ -79,8 +79,9 @@ def download(url: str, target: Path, unreachable: set[str]) -> None:
             fetch(url, str(target), None)
             return
         except requests.HTTPError as error:
-            if attempt == ATTEMPTS or error.response.status_code < 500:
-                raise OSError(f"{error.response.status_code} {error.response.reason}") from error
+            answer = cast(requests.Response, error.response)
+            if attempt == ATTEMPTS or answer.status_code < 500:
+                raise OSError(f"{answer.status_code} {answer.reason}") from error
         except (requests.ConnectionError, requests.Timeout) as error:
             if attempt == ATTEMPTS:
                 unreachable.add(host)
@@ -110,7 +111,7 @@ def bring(root: Path, file: File, mirror: str, unreachable: set[str]) -> tuple[O
         return "present", ""
     origin = f"{mirror.rstrip('/')}/{file.path}" if mirror else file.url
     if not origin:
-        return "skipped", "only from a mirror"
+        return ("failed", f"{altered}, only a mirror has it") if altered else ("skipped", "only a mirror has it")
     temporary = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -172,13 +173,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.mirror and not options.mirror.startswith(WEB) and not Path(options.mirror).is_dir():
         parser.error(f"the mirror {options.mirror!r} is neither a folder nor an http(s) address")
     files = {file.path: file for room in (mnist, cifar10, gdsc, nhanes, nhanes_paper) for file in room.FILES}
-    with sole(options.root):
-        outcomes = bring_all(options.root, files.values(), options.mirror)
-        if all(outcomes[file.path] in HERE for file in gdsc.FILES):
-            gdsc.prepare(options.root)
-    counts = Counter(outcomes.values())
+    try:
+        with sole(options.root):
+            outcomes = bring_all(options.root, files.values(), options.mirror)
+            if all(outcomes[file.path] in HERE for file in gdsc.FILES):
+                gdsc.prepare(options.root)
+    except (OSError, ValueError) as error:
+        say("failed", str(options.root), short(error))
+        return 1
+    counts = Counter[str](outcomes.values())
     here = sum(counts[outcome] for outcome in HERE)
-    print(f"{here} of {len(outcomes)} files are there (" + ", ".join(f"{n} {o}" for o, n in counts.items()) + ")")
+    print(f"{here} of {len(outcomes)} files are there:", ", ".join(f"{n} {name}" for name, n in counts.items()))
     return 1 if counts["failed"] else 0
 
 

