@@ -9,12 +9,14 @@ Letters: B batch, K references or steps of a path, N rows of the background, *F 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from .derivative import Exact
 
 Rule = Literal["left", "right", "trapezoid", "gauss_legendre"]
 
@@ -67,10 +69,15 @@ def gradient(model: nn.Module, points: Tensor, y: Tensor | None) -> Tensor:
     trainable = torch.is_grad_enabled()
     points = points if points.requires_grad else points.detach().requires_grad_()
     with torch.enable_grad(), evaluating(model):
-        score = select(model(points), y).sum()
+        exact = Exact()
+        with exact if trainable else nullcontext():
+            score = select(model(points), y).sum()
         if not score.requires_grad:
             raise ValueError("the model's score does not depend on its input: there is nothing to explain")
-        return torch.autograd.grad(score, points, create_graph=trainable, materialize_grads=True)[0]
+        exact.explaining = True
+        (slope,) = torch.autograd.grad(score, points, create_graph=trainable, materialize_grads=True)
+        exact.explaining = False
+    return slope
 
 
 def path_gradient(

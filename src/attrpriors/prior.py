@@ -1,6 +1,7 @@
 """PRIOR: prior(model, x, y) -> scalar. A prior is a weight, an attribution and a penalty.
 
-A penalty is a pure function (phi, data) -> scalar: a prior minimises it, `evaluate` reports it.
+A penalty is a pure function (phi, data) -> scalar: a prior minimises it, `evaluate` reports it. Only the graph
+penalty reads the data set; the others are complete without one.
 
 Letters: B batch, C channels, H height, W width, F features, *F any shape of features.
 """
@@ -52,14 +53,14 @@ class AttributionPrior:
         return self.penalty(self.attribution(model, x, y), self.data)
 
 
-def total_variation(phi: Tensor, data: Dataset) -> Tensor:
+def total_variation(phi: Tensor, data: Dataset | None = None) -> Tensor:
     """Anisotropic total variation of each image's standardised attribution map, mean over images (sec. 2.3, Methods 4).
 
     phi (B, C, H, W): channels are summed; the map is divided by its standard deviation, or by 1/sqrt(H*W) where that
     is larger (as the authors' per_image_standardization), so that shrinking all phi does not lower the penalty.
     """
     if phi.ndim != 4:
-        raise ValueError(f"total_variation needs images (B, C, H, W); {data.name} has features of shape {data.shape}")
+        raise ValueError(f"total_variation needs attributions of images (B, C, H, W); found {tuple(phi.shape)}")
     image = phi.sum(1)  # (B, H, W)
     variance = image.flatten(1).var(1, correction=0).clamp_min(1 / image[0].numel())  # (B,)
     image = image / variance.sqrt()[:, None, None]
@@ -84,7 +85,7 @@ def gini_coefficient(v: Tensor) -> Tensor:
     return torch.where(total > 0, spread / (n * torch.where(total > 0, total, 1)), 0 * spread)
 
 
-def gini(phi: Tensor, data: Dataset) -> Tensor:
+def gini(phi: Tensor, data: Dataset | None = None) -> Tensor:
     """Minus the Gini coefficient of the mean |phi| of each feature: the sparse prior (sec. 2.5). phi (B, *F).
 
     The paper's Omega_sparse is -2 G; the authors' code, its published strengths and this project use -G.
@@ -92,11 +93,11 @@ def gini(phi: Tensor, data: Dataset) -> Tensor:
     return -gini_coefficient(phi.abs().mean(0).flatten())
 
 
-def l1_attribution(phi: Tensor, data: Dataset) -> Tensor:
+def l1_attribution(phi: Tensor, data: Dataset | None = None) -> Tensor:
     """Mean |phi| over rows and features (the authors' l1eg). phi (B, *F)."""
     return phi.abs().mean()
 
 
-def l2_attribution(phi: Tensor, data: Dataset) -> Tensor:
+def l2_attribution(phi: Tensor, data: Dataset | None = None) -> Tensor:
     """Euclidean norm of all attributions (the authors' l2eg). phi (B, *F)."""
     return torch.linalg.vector_norm(phi)
