@@ -178,6 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcomes = bring_all(options.root, files.values(), options.mirror)
             if all(outcomes[file.path] in HERE for file in gdsc.FILES):
                 gdsc.prepare(options.root)
+                print("the tables in gdsc/ are prepared", flush=True)
     except (OSError, ValueError) as error:
         say("failed", str(options.root), short(error))
         return 1
