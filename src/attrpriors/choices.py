@@ -1,4 +1,4 @@
-"""The choices of every configuration group: a file's first line, a comment, says what it is."""
+"""The choices of every configuration group: a file's first comment says what it is."""
 
 from pathlib import Path
 
@@ -13,7 +13,8 @@ def choices() -> str:
         lines.append(f"{group}=")
         for path in sorted((CONF / group).rglob("*.yaml")):
             name = path.relative_to(CONF / group).with_suffix("").as_posix()
-            lines.append(f"  {name:<22} {path.read_text().splitlines()[0].removeprefix('# ')}")
+            said = next(line for line in path.read_text().splitlines() if not line.startswith("# @"))
+            lines.append(f"  {name:<22} {said.removeprefix('# ')}")
     return "\n".join(lines)
 
 

@@ -1,0 +1,34 @@
+"""REPORT: the tables of results/ inside the documents. `python -m attrpriors.report` writes them, a test compares.
+
+A document holds `<!-- results/NAME/table.md -->` and, further down, `<!-- end -->`: what is between them is that file's
+tables. `<!-- results/NAME/table.md: main -->` takes the first table alone.
+"""
+
+import re
+from pathlib import Path
+
+from .record import write
+
+DOCUMENTS = ("README.md", "experiments/*.md")
+BLOCK = re.compile(r"(<!-- (results/\S+?\.md)(: main)? -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def embedded(text: str, root: Path) -> str:
+    """The text of a document with its tables as they are in results/. Raises FileNotFoundError without one."""
+
+    def block(match: re.Match[str]) -> str:
+        opening, name, main, closing = match.groups()
+        tables = (root / name).read_text().split("\n### ")
+        return opening + "\n### ".join(tables[: 2 if main else None]).rstrip() + f"\n{closing}"
+
+    return BLOCK.sub(block, text)
+
+
+def documents(root: Path) -> list[Path]:
+    return sorted(path for pattern in DOCUMENTS for path in root.glob(pattern))
+
+
+if __name__ == "__main__":
+    for document in documents(Path()):
+        write(document, embedded(document.read_text(), Path()).encode())
+        print(f"{document}: tables of results/")
