@@ -1,0 +1,120 @@
+"""CANVAS: what all figures share: the runs of one data set and model, one style, panels, intervals."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import stats
+
+from .record import ARRAYS, write
+
+STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "figure.titlesize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "attrpriors",
+}
+METADATA: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+LINES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The runs of one data set and model."""
+
+    folder: Path
+    name: str  # data, source and model, for titles
+    rows: pd.DataFrame  # as in Runs
+    table: pd.DataFrame  # as of table.summarise
+
+    @property
+    def count(self) -> str:
+        """How many runs a method has."""
+        n = [len(folders) for folders in self.runs.values()]
+        return f"n = {min(n)} runs a method" if min(n) == max(n) else f"n = {min(n)} to {max(n)} runs a method"
+
+    @property
+    def runs(self) -> dict[str, list[Path]]:
+        """Method -> the folders of its runs, by seed."""
+        runs = groups(self.rows.drop_duplicates("setting"), "method")
+        return {method: [self.folder / setting for setting in part["setting"]] for method, part in runs}
+
+    @property
+    def styles(self) -> dict[str, dict[str, Any]]:
+        """Method -> its line, the same in every figure."""
+        return {
+            method: {"color": COLOURS[i % len(COLOURS)], "linestyle": LINES[i // len(COLOURS) % len(LINES)]}
+            for i, method in enumerate(self.runs)
+        }
+
+    def arrays(self, name: str) -> dict[str, list[np.ndarray]]:
+        """Method -> the array `name` of each of its runs; without the runs that have none."""
+        found: dict[str, list[np.ndarray]] = {}
+        for method, folders in self.runs.items():
+            for path in (folder / ARRAYS for folder in folders if (folder / ARRAYS).exists()):
+                with np.load(path, allow_pickle=False) as arrays:
+                    if name in arrays:
+                        found.setdefault(method, []).append(arrays[name])
+        return found
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """`stem`.png and `stem`.pdf, without dates."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once, not again for every format
+    for suffix, metadata in METADATA.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, metadata=metadata)
+        write(stem.with_name(f"{stem.name}.{suffix}"), buffer.getvalue())
+
+
+def groups(table: pd.DataFrame, key: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """(value of `key`, its rows), in order of appearance."""
+    for value, part in table.groupby(key, sort=False):
+        yield str(value), part
+
+
+def band(axis: Axes, x: np.ndarray, values: pd.DataFrame, method: str, place: Place) -> None:
+    """Mean curve and interval of values (runs, X)."""
+    mean, half = values.mean().to_numpy(), half_width(values).to_numpy()
+    axis.plot(x, mean, label=method, **place.styles[method])
+    axis.fill_between(x, mean - half, mean + half, color=place.styles[method]["color"], alpha=0.2, linewidth=0)
+
+
+def half_width(values: pd.DataFrame) -> pd.Series:
+    """Half-width of the 95 % t interval of each column; NaN for one run."""
+    return stats.t.ppf(0.975, len(values) - 1) * values.sem()
+
+
+def panels(count: int, place: Place, note: str, height: float = 2.5) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels `height` inches high, four a row at most."""
+    columns = min(count, 4)
+    lines = -(-count // columns)
+    figure = Figure(figsize=(max(3 * columns, 4.5) + 1, height * lines + 0.4), layout="constrained")
+    axes = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for axis in axes[count:]:
+        axis.remove()
+    figure.suptitle(f"{place.name}; {place.count}; {note}", wrap=True)
+    return figure, axes[:count]
+
+
+def with_legend(figure: Figure, axis: Axes) -> Figure:
+    """The legend of `axis` right of the figure, which grows with it."""
+    handles, labels = axis.get_legend_handles_labels()
+    figure.set_figheight(max(figure.get_figheight(), 0.8 + 0.17 * len(labels)))
+    figure.legend(handles, labels, title="prior", loc="outside right center", alignment="left")
+    return figure

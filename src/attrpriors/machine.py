@@ -1,0 +1,70 @@
+"""MACHINE: what a run ran on: code, versions, processor, memory. No host name, no folder."""
+
+import contextlib
+import functools
+import platform
+import resource
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("attrpriors", "torch", "torchvision", "numpy", "pandas", "scikit-learn", "scipy", "hydra-core")
+
+
+def describe(device: str) -> dict[str, object]:
+    """Commit and dirty flag (None outside a checkout), versions, platform, processor, threads, device."""
+    versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+    name = torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else device
+    return {
+        **_checkout(),
+        "versions": versions,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "device": name,
+    }
+
+
+def reset_peak_memory(device: str) -> None:
+    """Forget the peak of what this process did before, where the system allows it (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    if torch.device(device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: str) -> float:
+    """MB: of the process, or what tensors took on a CUDA device."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if sys.platform == "darwin" else 2**10  # bytes there, kilobytes elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+@functools.cache  # the code that was loaded, once a process
+def _checkout() -> dict[str, object]:
+    """The commit of this package's code; dirty where anything but results differs from it."""
+    try:
+        _git("ls-files", "--error-unmatch", Path(__file__).name)  # installed elsewhere: not of that checkout
+        commit = _git("rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--", ":/", ":(top,exclude)results"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@functools.cache
+def _processor() -> str:
+    """The model name of the processor, as Linux tells it, else as Python does."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

@@ -1,0 +1,243 @@
+"""RECORD: the corridor from a run to its folder: random streams, what is kept, skipped, refused, redone.
+
+results/NAME/<setting>/ holds rows.csv, history.csv, arrays.npz and, last, manifest.json: with it the run is finished.
+unfinished.txt is there while a run is under way, failure.txt (message, labels, traceback) after one that failed.
+"""
+
+import contextlib
+import functools
+import io
+import json
+import os
+import random
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from . import machine
+from .data import Provenance
+from .setting import Run, canonical, difference, digest, identify
+
+ROWS, HISTORY, ARRAYS, MANIFEST = "rows.csv", "history.csv", "arrays.npz", "manifest.json"
+FAILURE, UNFINISHED = "failure.txt", "unfinished.txt"
+
+
+def entropy(seed: int, name: str) -> int:
+    """64 bits that belong to `name` under `seed` (NumPy's SeedSequence: neighbouring seeds share nothing)."""
+    key = tuple(bytes.fromhex(digest(name)))
+    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0])
+
+
+def stream(seed: int, name: str) -> torch.Generator:
+    """A CPU generator of its own for each `name`: what one stream draws never moves another."""
+    return torch.Generator().manual_seed(entropy(seed, name))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run hands over to be kept."""
+
+    rows: Sequence[tuple[str, float]]  # (metric, value)
+    history: pd.DataFrame  # one row an epoch; "seconds" goes to the manifest, so that history.csv repeats itself
+    arrays: Mapping[str, np.ndarray]  # for figures: image and phi (M, C, H, W); features and importance (F,)
+    data: Provenance
+    parameters: int
+
+
+def keep(task: Callable[[DictConfig], Outcome]) -> Callable[[DictConfig], None]:
+    """The job around `task`: one folder a run, finished ones are skipped, a failed one leaves its traceback.
+
+    In a sweep the other runs go on after a failed one; a single run ends the process with a sentence and status 1.
+    """
+
+    @functools.wraps(task)
+    def job(cfg: DictConfig) -> None:
+        single = HydraConfig.get().mode == RunMode.RUN
+        run = identify(cfg)
+        try:
+            run.folder.mkdir(parents=True, exist_ok=True)
+            with _locked(run), _noted(run):
+                print(f"{run.setting}: {_once(task, cfg, run)}", flush=True)
+        except Exception as error:
+            note = run.folder / FAILURE
+            line = f"{run.setting}: failed: {sentence(error)}" + f" (traceback in {note})" * note.exists()
+            if single:
+                sys.exit(line)
+            print(line, flush=True)
+            return
+        if single:
+            rows = pd.read_csv(run.folder / ROWS)[["metric", "value"]]
+            print(f"{rows.to_markdown(index=False)}\nrecord: {run.folder}/")
+
+    return job
+
+
+def verified(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a finished run whose files are as they were written, else None."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        files = manifest["files"].items()
+        return manifest if all(digest((folder / name).read_bytes()) == sha256 for name, sha256 in files) else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # absent, or damaged in whatever way
+        return None
+
+
+def sentence(error: BaseException) -> str:
+    """What an error says, in one line; with its type where it says no more than a word."""
+    told = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+    text = " ".join(str(told).split())
+    return text if " " in text else f"{type(told).__name__}: {text}"
+
+
+def write(path: Path, content: bytes) -> None:
+    """All of `content`, or nothing and an OSError: temporary file, flush, move."""
+    temporary = path.with_name(f"{path.name}.part")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(f"{path} could not be written: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _locked(run: Run) -> Iterator[None]:
+    """Two processes never write one folder: the second one waits."""
+    lock = FileLock(run.folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{run.setting}: waits for another process that runs it", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _noted(run: Run) -> Iterator[None]:
+    """A note of what happened stays in the folder unless the run is finished."""
+    try:
+        yield
+    except Exception as error:
+        try:
+            (run.folder / UNFINISHED).unlink(missing_ok=True)
+            write(run.folder / FAILURE, _note(sentence(error), run, traceback.format_exc()))
+        except OSError:
+            with contextlib.suppress(OSError):
+                (run.folder / FAILURE).touch()  # on a full disk, an empty file still says that it failed
+        raise
+    for name in (FAILURE, UNFINISHED):
+        (run.folder / name).unlink(missing_ok=True)
+
+
+def _note(message: str, run: Run, more: str) -> bytes:
+    """A line with the message, a line of JSON with what the run is, the rest."""
+    what = {"labels": run.labels, "choices": run.choices, "config": run.config}
+    return f"{message}\n{json.dumps(what)}\n\n{more}".encode()
+
+
+def _once(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -> str:
+    """Run and keep `task` unless that is done; how it went. Raises FileExistsError on the record of another config."""
+    manifest = verified(run.folder)
+    if manifest and canonical(manifest["config"]) != canonical(run.config):
+        raise FileExistsError(
+            f"{run.folder} holds a finished record of another config: "
+            f"{difference(manifest['config'], run.config)}; choose another name=... or remove the folder"
+        )
+    if manifest:
+        return "skipped (finished)"
+    _clear(run.folder)
+    write(run.folder / UNFINISHED, _note("not finished", run, "The run is under way, or was stopped from outside.\n"))
+    try:
+        manifest = _perform(task, cfg, run)
+    except Exception:
+        _clear(run.folder)
+        raise
+    return f"finished in {manifest['seconds']['total']:.1f} s"
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an unfinished or damaged run left, the manifest first."""
+    for path in (*map(folder.joinpath, (MANIFEST, ROWS, HISTORY, ARRAYS)), *folder.glob("*.part")):
+        path.unlink(missing_ok=True)
+
+
+def _perform(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -> dict[str, Any]:
+    """Run and keep `task`; its manifest."""
+    _prepare(cfg)
+    start = time.perf_counter()
+    outcome = task(cfg)
+    seconds = {"total": time.perf_counter() - start} | _epoch_seconds(outcome.history)
+    labels = run.labels | {"source": f"stand-in: {outcome.data.stand_in}" if outcome.data.stand_in else "real"}
+    files = _files(outcome, labels)
+    manifest = {
+        "setting": run.setting,
+        "labels": labels,
+        "choices": run.choices,
+        "config": run.config,
+        "replicate": run.replicate,
+        "data": {"name": outcome.data.name, "stand_in": outcome.data.stand_in, "files": dict(outcome.data.files)},
+        "parameters": outcome.parameters,
+        "seconds": seconds,
+        "peak_memory_mb": machine.peak_memory(cfg.device),
+        **machine.describe(cfg.device),
+        "files": {name: digest(content) for name, content in files.items()},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    for name, content in files.items():
+        write(run.folder / name, content)
+    write(run.folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+    return manifest
+
+
+def _prepare(cfg: DictConfig) -> None:
+    """Threads, and the seeds of the global generators (initial weights, dropout)."""
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    start = entropy(cfg.seed, "global")
+    random.seed(start)
+    np.random.seed(start % 2**32)
+    torch.manual_seed(start)
+    torch.backends.cudnn.deterministic = True
+    machine.reset_peak_memory(cfg.device)
+
+
+def _epoch_seconds(history: pd.DataFrame) -> dict[str, float]:
+    """Seconds of training, and of an epoch of the last phase (with the prior, where it is switched on late)."""
+    if "seconds" not in history:
+        return {}
+    last = history[history["phase"] == history["phase"].iloc[-1]] if "phase" in history else history
+    return {"train": float(history["seconds"].sum()), "per_epoch": float(last["seconds"].mean())}
+
+
+def _files(outcome: Outcome, labels: dict[str, Any]) -> dict[str, bytes]:
+    """File name -> content; the same outcome gives the same bytes."""
+    rows = pd.DataFrame([{**labels, "metric": metric, "value": float(value)} for metric, value in outcome.rows])
+    files = {ROWS: rows.to_csv(index=False, na_rep="nan").encode()}
+    if len(outcome.history):
+        history = outcome.history.drop(columns="seconds", errors="ignore")
+        files[HISTORY] = history.to_csv(index=False, na_rep="nan").encode()
+    if outcome.arrays:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **outcome.arrays)
+        files[ARRAYS] = buffer.getvalue()
+    return files

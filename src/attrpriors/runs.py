@@ -1,0 +1,123 @@
+"""RUNS: the corridor back: all runs of a results folder, finished, failed and unfinished, as frames."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .record import FAILURE, MANIFEST, ROWS, UNFINISHED, verified
+from .setting import canonical, difference, look_up
+
+PLACE = ["data", "source", "model"]  # what is compared at all; the other labels, seed aside, tell methods apart
+METHOD = ["prior", "weight", "attribution"]
+COST = ("seconds_per_epoch", "peak_memory_mb")  # metrics taken from manifests: they differ from time to time
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Prior-free runs first, then by their labels; `method` is a name that tells the methods of a place apart."""
+
+    folder: Path
+    labels: list[str]  # without the seed
+    rows: pd.DataFrame  # labels, method, seed, setting, metric, value: a row a metric of a finished run, COST included
+    failed: pd.DataFrame  # labels, method, seed, setting, message: a row a failed or unfinished run
+    manifests: list[dict[str, Any]]  # of the finished runs, labels completed
+
+
+def read(folder: Path) -> Runs:
+    """All runs under `folder`; a run kept under two settings with one and the same config counts once.
+
+    A label that only some runs were given on the command line is looked up in the config of the others. Raises
+    ValueError where runs of one method differ in more than their seed (the defaults changed between them).
+    """
+    finished, failed = [], []
+    for path in sorted(folder.glob("*=*/")):
+        manifest = None if (path / FAILURE).exists() else verified(path)
+        if manifest:
+            finished.append(manifest)
+        else:
+            failed.append(_note(path))
+    finished = list({canonical(manifest["config"]): manifest for manifest in reversed(finished)}.values())
+    runs = finished + failed
+    labels = _complete(runs)
+    runs.sort(key=lambda run: _order(run["labels"], labels))
+    table = pd.DataFrame([run["labels"] for run in runs], columns=[*labels, "seed"], dtype=object)
+    table.insert(0, "method", _methods(table, labels))
+    table.insert(0, "setting", [run["setting"] for run in runs])
+    _check_replicates([run for run in runs if "files" in run], table.set_index("setting"))
+    rows = [_rows(folder, run) for run in runs if "files" in run]
+    messages = pd.DataFrame([(run["setting"], run["message"]) for run in failed], columns=["setting", "message"])
+    return Runs(
+        folder,
+        labels,
+        table.merge(pd.concat(rows)) if rows else table.iloc[:0].assign(metric="", value=0.0),
+        table.merge(messages),
+        [run for run in runs if "files" in run],
+    )
+
+
+def _note(path: Path) -> dict[str, Any]:
+    """What is known of a failed, unfinished or damaged run: as its manifest, with a message."""
+    run: dict[str, Any] = {"setting": path.name, "labels": {}, "choices": {}, "config": {}, "message": "not recorded"}
+    for name in (FAILURE, UNFINISHED):
+        if (path / name).exists() and (lines := (path / name).read_text().splitlines()):
+            return run | json.loads(lines[1]) | {"message": lines[0]}
+    return run | {"message": "damaged" if (path / MANIFEST).exists() else "not finished"}
+
+
+def _complete(runs: Sequence[dict[str, Any]]) -> list[str]:
+    """Give every run all labels; their names without the seed."""
+    extra = sorted({label for run in runs for label in run["labels"]} - {*PLACE, *METHOD, "seed"})
+    labels = [*PLACE, "attribution", "prior", "weight", *extra]
+    sources = {run["labels"]["data"]: run["labels"]["source"] for run in runs if "files" in run}
+    for run in runs:
+        given = run["labels"]
+        found = {label: look_up(run["config"], run["choices"], label) for label in [*labels, "seed"]}
+        run["labels"] = found | given
+        run["labels"]["source"] = given.get("source") or sources.get(given.get("data"), "")
+    return labels
+
+
+def _order(values: Mapping[str, Any], labels: Sequence[str]) -> list[tuple[bool, Any]]:
+    first = [*PLACE, "prior", "weight", "attribution"]
+    keys = [*first, *(label for label in labels if label not in first), "seed"]
+    ordered = [(isinstance(values[key], str), values[key]) for key in keys]
+    ordered.insert(len(PLACE), (values["prior"] != "none", 0))
+    return ordered
+
+
+def _methods(table: pd.DataFrame, labels: Sequence[str]) -> pd.Series:
+    """The name of the prior, and as many labels more as it takes to tell methods apart: "gini, weight=0.5"."""
+    name = table["prior"].astype(str)
+    for label in [*METHOD[1:], *(label for label in labels if label not in PLACE + METHOD)]:
+        value = table[label].astype(str)
+        several = value.groupby([*(table[key] for key in PLACE), name]).transform("nunique") > 1
+        name = name.where(~several, name + f", {label}=" + value)
+    return name
+
+
+def _check_replicates(finished: Sequence[dict[str, Any]], table: pd.DataFrame) -> None:
+    first: dict[tuple[str, ...], dict[str, Any]] = {}
+    for run in finished:
+        method = tuple(table.loc[run["setting"], [*PLACE, "method"]])
+        other = first.setdefault(method, run)
+        if other["replicate"] != run["replicate"]:
+            there, here = ({**one["config"], "seed": None} for one in (other, run))
+            raise ValueError(
+                f"{other['setting']} and {run['setting']} bear the same labels but differ in their config: "
+                f"{difference(there, here)}; give one of them another name=... or remove its folder"
+            )
+
+
+def _rows(folder: Path, manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """setting, metric, value of one run."""
+    table = pd.read_csv(folder / manifest["setting"] / ROWS)[["metric", "value"]]
+    seconds = manifest["seconds"].get("per_epoch")
+    cost = [(COST[0], seconds)] if seconds is not None else []
+    cost += [(COST[1], manifest["peak_memory_mb"])]
+    table = pd.concat([table, pd.DataFrame(cost, columns=table.columns)])
+    table.insert(0, "setting", manifest["setting"])
+    return table
