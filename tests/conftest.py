@@ -1,0 +1,64 @@
+"""Made-up data sets, tiny: two clouds on a table, a drug-like regression with a graph, images of three classes."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from attrpriors.data import Dataset, Graph, Output, Provenance, Split
+
+
+def made_up(name: str, output: Output, x: Tensor, y: Tensor, sizes: tuple[int, int, int], **facts: object) -> Dataset:
+    """Rows of x (N, *F) and y (N,) cut into train, val and test of the given sizes; the rest of the facts as given."""
+    offset = facts.pop("offset", None)
+    parts = [
+        Split(x[rows], y[rows], rows.numpy(), offset[rows] if isinstance(offset, Tensor) else None)
+        for rows in torch.arange(sum(sizes)).split(sizes)
+    ]
+    outputs = int(y.max()) + 1 if output == "classes" else 1
+    return Dataset(name, output, outputs, *parts, Provenance("made up", "made up"), **facts)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def binary() -> Dataset:
+    """40 rows of 6 features, the first two decide; the decision is known."""
+    draws = torch.Generator().manual_seed(1)
+    x = torch.randn(40, 6, generator=draws)
+    y = (x[:, 0] + x[:, 1] + 0.3 * torch.randn(40, generator=draws) > 0).float()
+    names = tuple(f"variable {i}" for i in range(6))
+    truth = torch.tensor([True, True, False, False, False, False])
+    return made_up("binary", "binary", x, y, (14, 13, 13), features=names, truth=truth)
+
+
+@pytest.fixture(scope="session")
+def regression() -> Dataset:
+    """40 pairs of a drug (2 columns) and a line (3 genes with a weighted graph), with an offset for each drug."""
+    draws = torch.Generator().manual_seed(2)
+    drug, genes = torch.arange(40) % 2, torch.randn(40, 3, generator=draws)
+    x = torch.cat([torch.eye(2)[drug], genes], 1)
+    y = genes[:, 0] - 0.5 * genes[:, 1] + 0.1 * torch.randn(40, generator=draws)
+    return made_up(
+        *("regression", "regression", x, y, (20, 10, 10)),
+        offset=torch.tensor([3.0, -2.0])[drug],
+        features=("drug a", "drug b", "gene a", "gene b", "gene c"),
+        groups={"drug": (0, 1), "gene": (2, 3, 4)},
+        graph=Graph(torch.tensor([[2, 3], [3, 4]]), torch.tensor([2.0, 0.5])),
+    )
+
+
+@pytest.fixture(scope="session")
+def images() -> Dataset:
+    """41 images, 1 x 8 x 8, of three classes: the bright row is at the top, in the middle or below."""
+    draws = torch.Generator().manual_seed(3)
+    y = torch.arange(41) % 3
+    x = 0.2 * torch.rand(41, 1, 8, 8, generator=draws)
+    x[torch.arange(41), 0, 3 * y] += 0.6
+    return made_up("images", "classes", x, y, (20, 11, 10))
+
+
+@pytest.fixture(autouse=True)
+def numpy_state_is_kept() -> object:
+    """A third party that seeds NumPy's global generator does not reach the next test."""
+    state = np.random.get_state()
+    yield
+    np.random.set_state(state)
