@@ -74,8 +74,10 @@ def test_deep_models_are_the_published_ones(deep: nn.Module) -> None:
 
 
 def test_the_cnn_is_the_authors_mnist_net() -> None:
-    model = cnn(pictures(28, channels=1), channels=[32, 64], hidden=1024, batch_norm=False)
-    assert parameters(model) == (25 + 1) * 32 + (25 * 32 + 1) * 64 + (7 * 7 * 64 + 1) * 1024 + 1025 * 10
+    for batch_norm, extra in ((False, 1), (True, 2)):  # a unit's bias, or BatchNorm's scale and shift
+        model = cnn(pictures(28, channels=1), channels=[32, 64], hidden=1024, batch_norm=batch_norm)
+        hidden = (25 + extra) * 32 + (25 * 32 + extra) * 64 + (7 * 7 * 64 + extra) * 1024
+        assert parameters(model) == hidden + 1025 * 10
 
 
 def test_a_linear_model_has_one_weight_for_every_feature_and_score(images: Dataset) -> None:
