@@ -1,9 +1,12 @@
 """A tiny Hydra app around record.keep and table.AfterSweep, and runs of it inside this process."""
 
 import shutil
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import hydra
 import numpy as np
 import pandas as pd
 import torch
@@ -50,7 +53,13 @@ import hydra
 from attrpriors import record
 from tiny import outcome
 
-main = hydra.main(version_base="1.3", config_path="conf", config_name="config")(record.keep(outcome))
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+@record.keep
+def main(cfg):
+    return outcome(cfg)
+
+
 if __name__ == "__main__":
     main()
 """
@@ -59,8 +68,6 @@ TESTS = Path(__file__).parent
 
 def outcome(cfg: DictConfig) -> Outcome:
     """Made-up measurements of all three families: the prior's `gain` makes them better, the seed scatters them."""
-    import time
-
     time.sleep(cfg.seconds)
     if cfg.seed in cfg.broken:
         raise ValueError(f"the loss is not finite at epoch {cfg.epochs}")
@@ -96,7 +103,7 @@ def outcome(cfg: DictConfig) -> Outcome:
             "seconds": 0.5 + gain,
         }
     )
-    return Outcome(rows, history, arrays, Provenance(cfg.data.kind, "made up", {"rows.bin": "0" * 64}), 42)
+    return Outcome(rows, history, arrays, Provenance("rows", "made up", {"rows.bin": "0" * 64}), 42)
 
 
 def write_app(folder: Path) -> Path:
@@ -122,3 +129,13 @@ def run(*overrides: str, task: Callable[[DictConfig], Outcome] = outcome, mode: 
         del plain["hydra"]
     keep(task)(plain)
     return Path(plain.results, plain.name)
+
+
+def sweep(*arguments: str) -> None:
+    """`python app.py -m ...` inside this process."""
+    before = sys.argv
+    sys.argv = ["app.py", "-m", *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path=str(Path("conf").absolute()), config_name="config")(keep(outcome))()
+    finally:
+        sys.argv = before

@@ -24,7 +24,7 @@ def compare(runs: Runs) -> pd.DataFrame:
         pairs = [_paired(rows, against, runs.labels) for against, rows in combinations(methods, 2)]
         if pairs:
             table = pd.concat(pairs)
-            tables.append(table.assign(p_holm=table.groupby("metric")["p"].transform(_holm)))
+            tables.append(table.assign(p_holm=table.groupby("metric")["p"].transform(holm)))
     return pd.concat(tables)[[*runs.labels, *PAIR]] if tables else pd.DataFrame(columns=[*runs.labels, *PAIR])
 
 
@@ -47,7 +47,7 @@ def _paired(rows: pd.DataFrame, against: pd.DataFrame, labels: list[str]) -> pd.
     return table.assign(**{label: rows[label].iloc[0] for label in labels})
 
 
-def _holm(p: pd.Series) -> pd.Series:
+def holm(p: pd.Series) -> pd.Series:
     """Holm's adjusted p values; a NaN is not a test."""
     adjusted = p.copy()
     if p.notna().any():

@@ -30,7 +30,7 @@ def draw(runs: Runs, table: pd.DataFrame) -> None:
     folder.mkdir(exist_ok=True)
     kinds = (noise, maps, lorenz, features, scores, history)
     for stale in (path for kind in kinds for path in folder.glob(f"{kind.__name__}_*.*")):
-        stale.unlink()
+        stale.unlink(missing_ok=True)
     for (data, source, model), rows in runs.rows.groupby(PLACE, sort=False):
         part = table.merge(rows[[*PLACE, "method"]].drop_duplicates())
         place = Place(runs.folder, f"{data} ({source}), model {model}", rows, part)

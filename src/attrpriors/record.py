@@ -105,7 +105,7 @@ def sentence(error: BaseException) -> str:
 
 def write(path: Path, content: bytes) -> None:
     """All of `content`, or nothing and an OSError: temporary file, flush, move."""
-    temporary = path.with_name(f"{path.name}.part")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "wb") as file:
             file.write(content)

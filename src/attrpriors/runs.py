@@ -46,15 +46,15 @@ def read(folder: Path) -> Runs:
     runs.sort(key=lambda run: _order(run["labels"], labels))
     table = pd.DataFrame([run["labels"] for run in runs], columns=[*labels, "seed"], dtype=object)
     table.insert(0, "method", _methods(table, labels))
-    table.insert(0, "setting", [run["setting"] for run in runs])
+    table.insert(0, "setting", pd.Series([run["setting"] for run in runs], dtype=str))
     _check_replicates([run for run in runs if "files" in run], table.set_index("setting"))
     rows = [_rows(folder, run) for run in runs if "files" in run]
-    messages = pd.DataFrame([(run["setting"], run["message"]) for run in failed], columns=["setting", "message"])
+    messages = [(run["setting"], run["message"]) for run in failed]
     return Runs(
         folder,
         labels,
         table.merge(pd.concat(rows)) if rows else table.iloc[:0].assign(metric="", value=0.0),
-        table.merge(messages),
+        table.merge(pd.DataFrame(messages, columns=["setting", "message"], dtype=str)),
         [run for run in runs if "files" in run],
     )
 
