@@ -1,11 +1,11 @@
 """conf -> data -> model -> attribution -> prior -> train -> evaluate -> rows. See `python run.py --help`."""
 
 import hydra
-from attrpriors.record import stream
 from omegaconf import DictConfig
 
 from attrpriors import record
 from attrpriors.build import build
+from attrpriors.record import stream
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -15,9 +15,11 @@ def main(cfg: DictConfig) -> record.Outcome:
     model = build(cfg.model, data=data).to(cfg.device)
     attribution = build(cfg.attribution, background=data.train.x, generator=stream(cfg.seed, "attribution"))
     prior = build(cfg.prior, attribution=attribution, data=data)
-    history = build(cfg.train, generator=stream(cfg.seed, "batches")).fit(model, data, prior)
+    trainer = build(cfg.train, generator=stream(cfg.seed, "batches"))
     explain = build(cfg.explain, background=data.train.x, generator=stream(cfg.seed, "explain"))
-    rows, arrays = build(cfg.evaluate, generator=stream(cfg.seed, "evaluate"))(model, data, explain)
+    evaluate = build(cfg.evaluate, generator=stream(cfg.seed, "evaluate"))
+    history = trainer.fit(model, data, prior)
+    rows, arrays = evaluate(model, data, explain)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return record.Outcome(rows, history, arrays, data.provenance, parameters)
 

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from attrpriors import ExpectedGradients, derivative, gini, l1_attribution, l2_attribution, model, total_variation
-from attrpriors.attribution import gradient
+from attrpriors import ExpectedGradients, gini, l1_attribution, l2_attribution, model, total_variation
+from attrpriors.attribution import derivative
+from attrpriors.attribution.gradient import gradient
 from attrpriors.data import Dataset, Provenance, Split
 
 

@@ -18,5 +18,5 @@ def build(node: DictConfig, **live: Any) -> Any:
     The live objects reach it as they are (instantiate would turn a dataclass into a DictConfig).
     """
     target = instantiate(node, _partial_=True, _convert_="all")
-    accepted = inspect.signature(target).parameters
+    accepted = inspect.signature(target.func).parameters
     return target(**{name: value for name, value in live.items() if name in accepted})

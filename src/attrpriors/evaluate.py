@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from . import prior
-from .attribution import Attribution, evaluating, select
+from .attribution import Attribution
+from .attribution.gradient import evaluating, select
 from .data import Dataset, Output, Split
 
 Row = tuple[str, float]
@@ -75,6 +76,8 @@ def validation_score(model: nn.Module, data: Dataset) -> Row:
     scores = scores_of(model, data.val.x)
     if not torch.isfinite(scores).all():
         raise FloatingPointError("the model's validation scores are not finite")
+    if data.output == "binary" and len(data.val.y.unique()) < 2:
+        raise ValueError(f"{data.name}: the validation rows hold one class only, ROC-AUC cannot choose an epoch")
     return chosen, dict(performance(scores, data.val, data.output))[chosen]
 
 
@@ -104,16 +107,23 @@ class Evaluation:
     explained: int
     generator: torch.Generator
 
+    def __post_init__(self) -> None:
+        unknown = set(self.noise) - set(NOISE)
+        if unknown:
+            raise ValueError(f"evaluate.noise is of {', '.join(NOISE)}; found {', '.join(sorted(unknown))}")
+        if not isinstance(self.explained, int) or self.explained < 1:
+            raise ValueError(f"evaluate.explained is a whole number, 1 or more; found {self.explained!r}")
+
     def __call__(
         self, model: nn.Module, data: Dataset, explain: Attribution
     ) -> tuple[list[Row], dict[str, np.ndarray]]:
         """Rows, and the arrays that figures need: image and phi (M, C, H, W), or features and importance (F,)."""
+        attribution_rows, arrays = self._attributions(model, data, explain)  # first: noise does not choose its rows
         score, value = validation_score(model, data)
         rows = [(f"validation_{score}", value)]
         rows += performance(scores_of(model, data.test.x), data.test, data.output)
         if len(data.shape) == 3:
             rows += self._robustness(model, data)
-        attribution_rows, arrays = self._attributions(model, data, explain)
         return rows + attribution_rows, arrays
 
     def _robustness(self, model: nn.Module, data: Dataset) -> Iterator[Row]:

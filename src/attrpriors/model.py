@@ -35,6 +35,12 @@ def cnn(
     """The authors' MNIST net (mnist_model.py): conv-pool for each of `channels`, a hidden layer, dropout."""
     layers: list[nn.Module] = []
     width, height, breadth = image_shape(data, "cnn")
+    least = 2 ** len(channels)
+    if min(height, breadth) < least:
+        raise ValueError(
+            f"cnn with {len(channels)} poolings needs images of {least} x {least} or more; "
+            f"{data.name} has {height} x {breadth}"
+        )
     for units in channels:
         layers += [nn.Conv2d(width, units, kernel, padding=kernel // 2, bias=not batch_norm)]
         layers += [nn.BatchNorm2d(units)] * batch_norm + [nn.ReLU(), nn.MaxPool2d(2)]

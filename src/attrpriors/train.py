@@ -43,9 +43,11 @@ class Trainer:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "finetune"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < (name != "finetune")):
-                raise ValueError(f"train.{name} is a whole number, {int(name != 'finetune')} or more; found {value!r}")
+            value, least = getattr(self, name), int(name != "finetune")
+            if value is None and name == "batch_size":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"train.{name} is a whole number, {least} or more; found {value!r}")
 
     def fit(self, model: nn.Module, data: Dataset, prior: Prior) -> pd.DataFrame:
         """Train `model` in place. One row an epoch: epoch, phase, loss, penalty, the validation score, seconds."""
@@ -54,8 +56,7 @@ class Trainer:
             phases = [("prior", self.epochs, prior)]
         rows: list[dict[str, object]] = []
         for phase, epochs, active in phases:
-            best = -float("inf")
-            kept = copy.deepcopy(model.state_dict())
+            best, kept = -float("inf"), model.state_dict()
             for row in self._epochs(model, data, active, epochs):
                 score, value = validation_score(model, data)
                 rows.append({"epoch": len(rows) + 1, "phase": phase, **row, f"validation_{score}": value})

@@ -93,5 +93,5 @@ class Dataset:
             return self
         graph = self.graph and Graph(self.graph.edges.to(device), self.graph.weight.to(device))
         truth = None if self.truth is None else self.truth.to(device)
-        parts = {name: part.to(device) for name, part in self.parts.items()}
-        return replace(self, **parts, graph=graph, truth=truth)
+        train, val, test = (part.to(device) for part in self.parts.values())
+        return replace(self, train=train, val=val, test=test, graph=graph, truth=truth)
