@@ -384,3 +384,76 @@ def test_rows_of_another_shape_are_refused() -> None:
         IntegratedGradients(torch.zeros(3))(network(), X, Y)
     with pytest.raises(ValueError, match=r"row of x is shaped \(4,\), of the background \(3,\)"):
         ExpectedGradients(torch.zeros(5, 3))(network(), X, Y)
+
+
+@pytest.fixture(scope="module")
+def bent() -> tuple[nn.Module, Tensor, Tensor, Tensor]:
+    """A tanh network, 12 references, 3 rows, and their expected gradients by quadrature over every reference."""
+    torch.manual_seed(5)
+    network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+    background, x = torch.randn(12, 4).double() + 1, torch.randn(3, 4).double()
+    with torch.no_grad():
+        exact = torch.stack([IntegratedGradients(r, 30)(network, x) for r in background]).mean(0)
+    return network, background, x, exact
+
+
+def estimated(estimator: str, k: int, bent: tuple, times: int = 300) -> tuple[Tensor, Tensor]:
+    """Estimates and their stated errors, `times` of them."""
+    network, background, x, _ = bent
+    explain = ExpectedGradients(background, k, torch.Generator().manual_seed(6), estimator=estimator)
+    with torch.no_grad():
+        estimates, errors = zip(*(explain.estimate(network, x) for _ in range(times)), strict=True)
+    return torch.stack(estimates), torch.stack(errors)
+
+
+@pytest.mark.parametrize("estimator", ["independent", "controlled"])
+@pytest.mark.parametrize("k", [2, 10])
+def test_the_mean_of_many_estimates_is_the_exact_expectation(estimator, k, bent):
+    estimates, _ = estimated(estimator, k, bent)
+    deviation = (estimates.mean(0) - bent[3]) / (estimates.std(0) / len(estimates) ** 0.5)
+    assert deviation.abs().max() < 4
+
+
+def test_the_controlled_estimator_has_half_the_variance_at_equal_k(bent):
+    gain = estimated("independent", 10, bent)[0].var(0).mean() / repeated("controlled", 10, bent)[0].var(0).mean()
+    assert gain > 2
+
+
+@pytest.mark.parametrize(("estimator", "low", "high"), [("independent", 0.9, 1.1), ("controlled", 0.9, 3.0)])
+def test_the_stated_error_is_the_spread_of_the_estimates_or_a_little_more(estimator, low, high, bent):
+    estimates, errors = estimated(estimator, 10, bent)
+    ratio = errors.square().mean().sqrt() / estimates.var(0).mean().sqrt()
+    assert low < ratio < high
+
+
+def test_a_tolerance_draws_until_the_error_is_small_enough(bent):
+    network, background, x, exact = bent
+    calls = []
+    counted = Lambda(lambda points: calls.append(len(points)) or network(points))
+    explain = ExpectedGradients(background, 4, torch.Generator().manual_seed(7), tolerance=0.05)
+    with torch.no_grad():
+        phi, error = explain.estimate(counted, x)
+    assert error.mean() <= 0.05 * phi.abs().mean()
+    assert sum(calls) > 3 * 4 * 10
+    assert (phi - exact).abs().mean() < 4 * error.mean()
+
+
+def test_controlled_draws_no_reference_twice_and_one_alpha_a_stratum(bent):
+    _, background, *_ = bent
+    index, alpha = ExpectedGradients(background, 12, estimator="controlled")._draw(5)
+    assert [sorted(row) for row in index.tolist()] == [list(range(12))] * 5
+    assert [sorted(row) for row in (alpha * 12).long().tolist()] == [list(range(12))] * 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"k": 1, "estimator": "controlled"}, "controlled takes 2 to 12 references"),
+        ({"k": 13, "estimator": "controlled"}, "found 13"),
+        ({"estimator": "better"}, "one of independent, controlled; found 'better'"),
+        ({"tolerance": 0.0}, "tolerance is a share above 0"),
+    ],
+)
+def test_estimators_refuse_settings_that_mean_nothing(settings, sentence, bent):
+    with pytest.raises(ValueError, match=sentence):
+        ExpectedGradients(bent[1], **settings)

@@ -23,7 +23,7 @@ class ExpectedGradients:
 
     independent: the mean of k independent pairs, as the paper.
     controlled: references without replacement, stratified alphas, and the known mean of the references as a control
-    variate, k of 2 or more: the same expectation up to O(1/k^2), less variance at the same cost.
+    variate, k of 2 or more: the same expectation, less variance at the same cost.
 
     `tolerance`: draw k more at a time until the standard error, averaged over features, is at most this share of the
     mean |phi|; at evaluation only, at most 100 k in all.
@@ -113,7 +113,8 @@ class ExpectedGradients:
                 return phi, x.new_empty(0)
             return phi, ((squares[0] - phi.square()).clamp_min(0) / max(drawn - 1, 1)).sqrt()
         dg, g, d, *squares = means
-        phi = g * (x - self.mean.to(x)) + drawn / (drawn - 1) * (dg - d * g)
+        count = len(self.background)  # drawn without replacement, the covariance is that of a finite population
+        phi = g * (x - self.mean.to(x)) + (1 - 1 / count) * drawn / (drawn - 1) * (dg - d * g)
         if not squares:
             return phi, x.new_empty(0)
         dg2, d2g, d2 = squares
