@@ -415,7 +415,7 @@ def test_the_mean_of_many_estimates_is_the_exact_expectation(estimator, k, bent)
 
 
 def test_the_controlled_estimator_has_half_the_variance_at_equal_k(bent):
-    gain = estimated("independent", 10, bent)[0].var(0).mean() / repeated("controlled", 10, bent)[0].var(0).mean()
+    gain = estimated("independent", 10, bent)[0].var(0).mean() / estimated("controlled", 10, bent)[0].var(0).mean()
     assert gain > 2
 
 
