@@ -176,3 +176,10 @@ def test_an_altered_archive_is_never_unpickled(original, monkeypatch):
 def test_sizes_that_do_not_fit_are_refused_with_the_number_of_images(original):
     with pytest.raises(ValueError, match=r"train=31 and validation=10 .* at most 40"):
         cifar10.load(original, 31, 10, seed=0)
+
+
+def test_its_configurations_load_it(original, jpeg, configured):
+    one = configured("cifar10", root=original, train=20, validation=10)
+    other = configured("cifar10_jpeg", root=jpeg, train=20, validation=10)
+    assert [one.name, other.name] == ["cifar10", "cifar10_jpeg"]
+    assert len(one.train) == len(other.train) == 20

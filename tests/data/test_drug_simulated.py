@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -73,3 +75,10 @@ def test_a_drug_follows_its_target_module_better_than_any_one_gene() -> None:
         alone = [abs(np.corrcoef(gene, response)[0, 1]) for gene in genes.T]
         assert together > np.mean(alone) + 0.1
         assert together > 0.4
+
+
+def test_its_configuration_loads_it(data: Dataset, configured: Callable[..., Dataset]) -> None:
+    loaded = configured("drug_simulated")
+    assert loaded.name == "drug_simulated"
+    assert [len(np.unique(part.unit)) for part in loaded.parts.values()] == [210, 30, 60]
+    assert loaded.train.x.max() == data.train.x.max()

@@ -4,6 +4,7 @@ import os
 import pickle
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from attrpriors.data import gdsc, gdsc_source
+from attrpriors.data import Dataset, gdsc, gdsc_source
 from attrpriors.data.unpickle import ARRAYS, GRAPHS, Record, unpickle
 
 MIRROR = os.environ.get("ATTRPRIORS_MIRROR", "")
@@ -246,6 +247,14 @@ def test_rows_edges_and_names_are_those_of_the_tables(root: Path) -> None:
         for x, y, line in zip(part.x, part.y + part.offset, part.unit, strict=True):
             number = LINES.index(line)
             assert float(y) == pytest.approx(1.5 + number if x[0] == 13 else -2.25, abs=1e-6)
+
+
+def test_its_configuration_loads_it(root: Path, configured: Callable[..., Dataset]) -> None:
+    gdsc.prepare(root)
+    data = configured("gdsc", root=str(root))
+    assert data.name == "gdsc"
+    assert data.shape == (5,)
+    assert data.train.x[:, :2].max() == 13
 
 
 @real

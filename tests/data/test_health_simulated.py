@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -143,3 +145,9 @@ def test_training_people_of_one_outcome_are_refused() -> None:
     table = pd.DataFrame({"asked": np.arange(20.0)})
     with pytest.raises(ValueError, match="share one outcome"):
         replicate(table, np.zeros(20))
+
+
+def test_its_configuration_loads_it(configured: Callable[..., Dataset]) -> None:
+    loaded = configured("health_simulated")
+    assert loaded.name == "health_simulated"
+    assert [len(part) for part in loaded.parts.values()] == [100, 100, 13242]

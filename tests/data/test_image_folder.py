@@ -116,3 +116,10 @@ def test_an_unreadable_image_is_named(folder):
 def test_a_share_outside_zero_to_one_is_refused(folder, share):
     with pytest.raises(ValueError, match=f"validation={share} must lie between 0 and 1"):
         image_folder.load(str(folder), validation=share, seed=0)
+
+
+def test_its_configuration_loads_it(folder, configured):
+    data = configured("image_folder", path=str(folder))
+    assert data.name == "image_folder"
+    assert data.shape == (3, 32, 32)
+    assert len(data.val) == 2

@@ -95,6 +95,12 @@ def test_the_provenance_names_each_file_and_no_stand_in(root):
     assert provenance.files == {file.path: file.sha256 for file in mnist.FILES}
 
 
+def test_its_configuration_loads_it(root, configured):
+    data = configured("mnist", root=root, train=30, validation=10)
+    assert data.name == "mnist"
+    assert data.shape == (1, 28, 28)
+
+
 @pytest.mark.skipif("ATTRPRIORS_MIRROR" not in os.environ, reason="ATTRPRIORS_MIRROR names no folder")
 def test_the_real_files_hold_the_published_numbers_of_each_digit():
     data = mnist.load(os.environ["ATTRPRIORS_MIRROR"], seed=0)

@@ -57,3 +57,10 @@ def test_the_provenance_says_which_part_of_mnist_it_is(data):
     ((name, sha256),) = data.provenance.files.items()
     assert name.endswith("mnist_5k.csv.gz")
     assert len(sha256) == 64
+
+
+def test_its_configuration_loads_it(data, configured):
+    loaded = configured("mnist_5k")
+    assert loaded.name == "mnist_5k"
+    for name, part in data.parts.items():
+        assert list(loaded.parts[name].unit) == list(part.unit)

@@ -1,12 +1,13 @@
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from attrpriors.data import nhanes
+from attrpriors.data import Dataset, nhanes
 from attrpriors.data.download import File
 
 MIRROR = os.environ.get("ATTRPRIORS_MIRROR", "")
@@ -97,6 +98,12 @@ def test_a_horizon_without_meaningful_labels_is_refused(horizon: float) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"NHANESI_subset_X.csv is missing: run `make data`"):
         nhanes.load(seed=0, root=str(tmp_path))
+
+
+def test_its_configuration_loads_it(root: Path, configured: Callable[..., Dataset]) -> None:
+    data = configured("nhanes", root=str(root), train=20, validation=15)
+    assert data.name == "nhanes"
+    assert [len(part) for part in data.parts.values()] == [20, 15, 15]
 
 
 @real

@@ -1,4 +1,5 @@
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from attrpriors.data import nhanes_paper
+from attrpriors.data import Dataset, nhanes_paper
 from attrpriors.data.download import File, git_blob_id
 
 PEOPLE = 13442
@@ -64,6 +65,17 @@ def test_a_replicate_is_that_of_the_papers_protocol(
     assert np.array_equal(data.val.y, val_y)
     assert np.array_equal(data.train.unit, train.index)
     assert list(data.groups) == ["age", "sex", "lab"]
+
+
+def test_its_configuration_loads_it(
+    files: tuple[Path, File, File], configured: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, x, y = files
+    monkeypatch.setattr(nhanes_paper, "FEATURES", x)
+    monkeypatch.setattr(nhanes_paper, "LABELS", y)
+    data = configured("nhanes_paper", root=str(root))
+    assert data.name == "nhanes_paper"
+    assert [len(part) for part in data.parts.values()] == [100, 100, PEOPLE - 200]
 
 
 def test_another_table_of_the_same_form_is_refused_by_its_git_blob(files: tuple[Path, File, File]) -> None:

@@ -1,0 +1,55 @@
+"""`python run.py ...` inside this process, and small sizes for the embedded data sets."""
+
+import contextlib
+import io
+import runpy
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "conf"
+RULER = ["evaluate.explained=5", "explain.k=5"]
+SMALL = {
+    "mnist_5k": ["data=mnist_5k", "data.train=40", "data.validation=20", "data.test=20", *RULER],
+    "drug_simulated": ["data=drug_simulated", "data.lines=10", *RULER],
+    "health_simulated": ["data=health_simulated", "data.people=600", *RULER],
+}
+NARROW = {
+    "cnn": ["model.channels=[2,3]", "model.hidden=8"],
+    "mlp": ["model.hidden=[8]"],
+}
+
+
+@dataclass
+class Result:
+    """How a command ended."""
+
+    status: int
+    text: str  # what it printed
+
+
+def command(*arguments: str) -> Result:
+    """`python run.py ARGUMENTS`; Hydra's global job is given back as it was."""
+    text, job, status = io.StringIO(), HydraConfig.instance().cfg, 0
+    printed = contextlib.redirect_stdout(text), contextlib.redirect_stderr(text)
+    try:
+        with printed[0], printed[1], mock.patch.object(sys, "argv", ["run.py", *arguments]):
+            runpy.run_path(str(ROOT / "run.py"), run_name="__main__")
+    except SystemExit as end:  # as the interpreter takes it
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        text.write("" if isinstance(end.code, int | None) else f"{end.code}\n")
+    finally:
+        HydraConfig.instance().cfg = job
+    return Result(status, text.getvalue())
+
+
+def jobs(overrides: list[str]) -> list[list[str]]:
+    """The jobs of a sweep, each with its overrides."""
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    return [job for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]

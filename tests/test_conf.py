@@ -1,0 +1,218 @@
+"""Every configuration is run, on made-up rows."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from command import CONF, NARROW, ROOT, SMALL, command, jobs
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from attrpriors import canvas
+from attrpriors.build import build
+from attrpriors.choices import GROUPS, choices
+from attrpriors.data import Dataset, Split
+from attrpriors.evaluate import better
+from attrpriors.model import linear
+from attrpriors.prior import NoPrior
+
+# choice -> the made-up data set that it is run on
+MODEL = {"linear": "binary", "mlp": "regression", "cnn": "images", "vgg16": "pictures", "resnet18": "pictures"}
+ATTRIBUTION = dict.fromkeys(
+    ("gradient", "input_x_gradient", "integrated_gradients", "expected_gradients", "ruler"), "images"
+)
+PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
+    ("none", "gini", "l1_attribution", "l2_attribution"), "binary"
+)
+TRAIN = {"images": "images", "full_batch": "binary", "finetune": "regression"}
+EVALUATE = ("standard", "quick")
+LAUNCHER = ("joblib", "submitit_local", "submitit_slurm")  # tests/test_sweep.py
+# the embedded data set of the same family that takes the place of one with files
+EMBEDDED = {"mnist": "mnist_5k", "gdsc": "drug_simulated", "nhanes": "health_simulated"}
+
+
+def names(group: str) -> list[str]:
+    """The choices of a group: "none", "quick/images"."""
+    folder = CONF / group
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
+EXPERIMENTS = names("experiment")
+PAPER_SCALE = [name for name in EXPERIMENTS if not name.startswith("quick/")]
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", list(overrides), return_hydra_config=True)
+
+
+def draws() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def pictures(images: Dataset) -> Dataset:
+    """Two images of each part, enlarged to 32 x 32: vgg16 takes no smaller ones."""
+
+    def enlarged(part: Split) -> Split:
+        return Split(F.interpolate(part.x[:2], 32), part.y[:2], part.unit[:2])
+
+    return replace(images, **{name: enlarged(part) for name, part in images.parts.items()})
+
+
+@pytest.fixture
+def data(request: pytest.FixtureRequest) -> Dataset:
+    return request.getfixturevalue(request.param)
+
+
+def test_every_configuration_is_run_by_a_test() -> None:
+    found = {path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml")}
+    loaded = {
+        name
+        for path in (Path(__file__).parent / "data").glob("test_*.py")
+        for name in re.findall(r'configured\("(\w+)"', path.read_text())
+    }
+    groups = {"data": loaded, "model": MODEL, "attribution": ATTRIBUTION, "prior": PRIOR, "train": TRAIN}
+    groups |= {"evaluate": EVALUATE, "experiment": EXPERIMENTS, "hydra/launcher": LAUNCHER}
+    assert found == {f"{group}/{name}" for group, cases in groups.items() for name in cases} | {"config"}
+
+
+@pytest.mark.parametrize(("name", "data"), MODEL.items(), indirect=["data"])
+def test_every_model_gives_a_score_for_each_row_and_output(name: str, data: Dataset) -> None:
+    model = build(composed(f"model={name}").model, data=data).eval()
+    with torch.no_grad():
+        scores = model(data.train.x[:2])
+    assert scores.shape == (2, data.outputs)
+    assert torch.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(("name", "data"), [*ATTRIBUTION.items(), ("ruler", "binary")], indirect=["data"])
+@pytest.mark.parametrize("role", ["attribution", "explain"])
+def test_every_attribution_is_shaped_like_its_input(name: str, data: Dataset, role: str) -> None:
+    key = "attribution" if role == "attribution" else "attribution@explain"
+    attribution = build(composed(f"{key}={name}")[role], background=data.train.x, generator=draws())
+    phi = attribution(linear(data), data.test.x, data.test.y)
+    assert phi.shape == data.test.x.shape
+    assert torch.isfinite(phi).all()
+
+
+@pytest.mark.parametrize(("name", "data"), PRIOR.items(), indirect=["data"])
+def test_every_prior_is_a_finite_number_to_train_through_with_a_weight(name: str, data: Dataset) -> None:
+    cfg, model = composed(f"prior={name}"), linear(data)
+    attribution = build(cfg.attribution, background=data.train.x, generator=draws())
+    prior = build(cfg.prior, attribution=attribution, data=data)
+    penalty: Tensor = prior(model, data.train.x, data.train.y)
+    assert penalty.shape == ()
+    assert torch.isfinite(penalty)
+    assert penalty.requires_grad == (name != "none")
+    assert isinstance(prior.weight, float)
+    assert prior.weight >= 0
+
+
+@pytest.mark.parametrize(("name", "data"), TRAIN.items(), indirect=["data"])
+def test_every_training_gives_a_history(name: str, data: Dataset) -> None:
+    cfg = composed(f"train={name}").train
+    cut = {key: 1 for key in ("epochs", "finetune") if key in cfg}
+    history = build(DictConfig({**cfg, **cut}), generator=draws()).fit(linear(data), data, NoPrior())
+    assert list(history["epoch"]) == list(range(1, sum(cut.values()) + 1))
+    assert (history["loss"] > 0).all()
+
+
+@pytest.mark.parametrize("data", ["binary", "regression", "images"], indirect=True)
+@pytest.mark.parametrize("name", EVALUATE)
+def test_every_evaluation_gives_finite_rows_whose_better_side_is_known(name: str, data: Dataset) -> None:
+    cfg = composed(f"evaluate={name}")
+    explain = build(cfg.attribution, background=data.train.x, generator=draws())
+    rows, arrays = build(cfg.evaluate, generator=draws())(linear(data), data, explain)
+    table = pd.Series(dict(rows))
+    assert len(table) == len(rows)
+    assert table.notna().all()
+    assert arrays
+    assert [metric for metric in table.index if better(metric) not in ("higher", "lower")] == []
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_is_its_name_its_command_and_its_grid_of_choices_that_exist(name: str) -> None:
+    cfg = composed(f"experiment={name}")
+    assert cfg.name == name
+    assert cfg.hydra.mode.name == "MULTIRUN"
+    assert f"\n# python run.py experiment={name}" in (CONF / "experiment" / f"{name}.yaml").read_text()
+    grid = jobs([f"{key}={value}" for key, value in cfg.hydra.sweeper.params.items()])
+    assert len(grid) > 1
+    assert any("prior=none" in job for job in grid)
+    # seeds aside, each job composes: an unknown choice or key would not
+    for job in {tuple(part for part in job if not part.startswith("seed=")) for job in grid}:
+        composed(f"experiment={name}", *job)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_runs_end_to_end_at_toy_scale(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canvas, "METADATA", {"png": {}})  # the figures take most of the time
+    monkeypatch.setitem(canvas.STYLE, "savefig.dpi", 50)
+    cfg = composed(f"experiment={name}")
+    chosen = cfg.hydra.runtime.choices
+    small = [*SMALL[EMBEDDED.get(chosen.data, chosen.data)], *NARROW[chosen.model]]
+    small += [f"train.{key}=1" for key in ("epochs", "finetune") if key in cfg.train]
+    result = command(f"experiment={name}", *small, "seed=0", f"results={tmp_path}")
+    assert result.status == 0, result.text
+    table = pd.read_csv(tmp_path / name / "table.csv")
+    assert (table["n"] == 1).all()
+    grid = jobs([f"{key}={value}" for key, value in cfg.hydra.sweeper.params.items() if key != "seed"])
+    assert len(table[["prior", "weight"]].drop_duplicates()) == len(grid)
+    assert list((tmp_path / name / "figures").glob("*.png"))
+
+
+@pytest.mark.parametrize("name", PAPER_SCALE)
+def test_an_experiment_has_a_card_and_a_target_of_its_name(name: str) -> None:
+    assert (ROOT / "experiments" / f"{name}.md").is_file()
+    targets = re.findall(r"^([\w ]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert name in " ".join(targets).split()
+
+
+@pytest.mark.parametrize("name", sorted(set(EXPERIMENTS) - set(PAPER_SCALE)))
+def test_a_quick_experiment_has_a_form_at_paper_scale_and_is_reproduced(name: str) -> None:
+    assert name.removeprefix("quick/") in PAPER_SCALE
+    assert f"run.py experiment={name}\n" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("card", sorted((ROOT / "experiments").glob("*.md")), ids=lambda path: path.stem)
+def test_a_card_belongs_to_an_experiment(card: Path) -> None:
+    assert card.stem in PAPER_SCALE
+    assert f"python run.py experiment={card.stem}" in card.read_text()
+
+
+def test_the_help_has_every_group() -> None:
+    assert set(GROUPS) == {path.name for path in CONF.iterdir() if path.is_dir()} - {"hydra"}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_choice_opens_with_a_line_that_says_what_it_is(group: str) -> None:
+    for name in names(group):
+        lines = (CONF / group / f"{name}.yaml").read_text().splitlines()
+        said = next(line for line in lines if not line.startswith("# @package"))
+        assert re.fullmatch(r"# \S.{10,}", said), f"{group}/{name} opens with {said!r}"
+        assert re.search(rf"^  {name} +{re.escape(said[2:])}$", choices(), re.MULTILINE)
+
+
+def targets(node: object) -> list[str]:
+    """Every _target_ within a configuration."""
+    if isinstance(node, list):
+        return [target for item in node for target in targets(item)]
+    if not isinstance(node, dict):
+        return []
+    return [value for key, value in node.items() if key == "_target_"] + targets(list(node.values()))
+
+
+def test_every_target_is_of_this_package_or_of_torch() -> None:
+    for path in CONF.rglob("*.yaml"):
+        if "hydra" not in path.relative_to(CONF).parts:  # launchers are plugins of Hydra
+            for target in targets(yaml.safe_load(path.read_text())):
+                assert target.startswith(("attrpriors.", "torch.")), f"{path.name}: {target}"
