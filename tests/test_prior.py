@@ -170,10 +170,11 @@ def test_total_variation_does_not_depend_on_the_unit_of_attributions(images: Dat
     torch.testing.assert_close(total_variation(phi + 7, images), total_variation(phi, images))
 
 
-def test_attributions_smaller_than_one_over_the_root_of_the_pixels_are_not_scaled_up(images: Dataset) -> None:
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e3])
+def test_total_variation_does_not_fall_when_all_attributions_shrink(scale: float, images: Dataset) -> None:
     phi = torch.zeros(1, 2, 3, 3)
-    phi[0, :, 1, 1] = 5e-4  # 1e-3 in all, standard deviation below 1/3
-    torch.testing.assert_close(total_variation(phi, images), torch.tensor(4e-3 * 3))
+    phi[0, :, 1, 1] = 0.5 * scale  # a map with one pixel of `scale`: standard deviation scale * sqrt(8) / 9
+    torch.testing.assert_close(total_variation(phi, images), torch.tensor(4 * 9 / 8**0.5))
 
 
 def test_a_flat_map_has_no_total_variation(images: Dataset) -> None:

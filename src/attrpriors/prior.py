@@ -56,13 +56,14 @@ class AttributionPrior:
 def total_variation(phi: Tensor, data: Dataset | None = None) -> Tensor:
     """Anisotropic total variation of each image's standardised attribution map, mean over images (sec. 2.3, Methods 4).
 
-    phi (B, C, H, W): channels are summed; the map is divided by its standard deviation, or by 1/sqrt(H*W) where that
-    is larger (as the authors' per_image_standardization), so that shrinking all phi does not lower the penalty.
+    phi (B, C, H, W): channels are summed and the map is divided by its standard deviation, so that shrinking all phi
+    does not lower the penalty. (The authors' code divides by 1/sqrt(H*W) where that is larger; here the floor of 1e-6
+    is for maps of zeros alone.)
     """
     if phi.ndim != 4:
         raise ValueError(f"total_variation needs attributions of images (B, C, H, W); found {tuple(phi.shape)}")
     image = phi.sum(1)  # (B, H, W)
-    variance = image.flatten(1).var(1, correction=0).clamp_min(1 / image[0].numel())  # (B,)
+    variance = image.flatten(1).var(1, correction=0).clamp_min(1e-12)  # (B,)
     image = image / variance.sqrt()[:, None, None]
     return (image.diff(dim=1).abs().sum((1, 2)) + image.diff(dim=2).abs().sum((1, 2))).mean()
 
