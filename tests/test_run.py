@@ -15,6 +15,7 @@ import torch
 from command import CONF, NARROW, ROOT, SMALL, command
 from scipy import stats
 
+from attrpriors import canvas
 from attrpriors.choices import GROUPS
 from attrpriors.data import nhanes
 
@@ -110,7 +111,8 @@ def test_weight_0_gives_the_bits_of_no_prior_and_another_weight_does_not(prior: 
     assert not strong.equals(none)
 
 
-def test_a_sweep_ends_with_its_tables_and_figures(tmp_path: Path) -> None:
+def test_a_sweep_ends_with_its_tables_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(canvas.STYLE, "savefig.dpi", 50)
     result = command("-m", "prior=none,gini", "seed=range(3)", *HEALTH, "name=mine", f"results={tmp_path}")
     assert result.status == 0, result.text
     folder = tmp_path / "mine"
