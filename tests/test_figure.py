@@ -136,6 +136,21 @@ def test_scores_show_every_run_and_the_mean() -> None:
     assert "lower is better" in picture.axes[1].get_xlabel()
 
 
+def test_a_penalty_is_drawn_from_the_epoch_at_which_the_prior_is_switched_on() -> None:
+    def task(cfg: DictConfig) -> Outcome:
+        history = pd.DataFrame({"epoch": [1, 2, 3], "phase": ["plain", "prior", "prior"], "penalty": [0.0, 4.0, 2.0]})
+        rows = [("r2", 0.5)]
+        return Outcome(rows, history.assign(validation_r2=[0.1, 0.2, 0.3]), {}, Provenance("rows"), 1)
+
+    tiny.run("prior=graph", task=task)
+    picture = figure.history(place())
+    assert picture is not None
+    score, penalty = picture.axes
+    np.testing.assert_allclose(score.lines[0].get_xydata(), [[1, 0.1], [2, 0.2], [3, 0.3]])
+    np.testing.assert_allclose(penalty.lines[0].get_xydata(), [[2, 4], [3, 2]])
+    assert penalty.get_ylabel() == "penalty of graph"
+
+
 def test_many_methods_fit_on_a_picture_that_says_how_many_it_shows() -> None:
     for weight in range(1, 13):
         tiny.run("data=survey", "prior=gini", f"prior.weight={weight}", mode="MULTIRUN")

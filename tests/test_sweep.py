@@ -52,7 +52,7 @@ def test_a_failed_run_among_good_ones_is_named_and_ends_the_sweep_with_its_sente
     with pytest.raises(SystemExit) as failure:
         tiny.sweep("data=drugs", "seed=range(3)", "broken=[1]")
     assert failure.value.code == (
-        "1 runs failed (traceback in their failure.txt):\n"
+        "failed runs: 1 (traceback in their failure.txt)\n"
         "  broken=[1],data=drugs,seed=1: the loss is not finite at epoch 3"
     )
     found = pd.read_csv(OWN / "table.csv").query("metric == 'r2'")
@@ -98,8 +98,12 @@ def test_a_killed_sweep_goes_on_where_it_stopped_and_two_processes_share_the_wor
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_a_sweep_in_other_processes_is_recorded_and_tabulated_alike(launcher: str) -> None:
+def test_a_sweep_in_other_processes_is_recorded_and_tabulated_alike(
+    launcher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher")
+    if launcher == "joblib":
+        monkeypatch.delenv("OMP_NUM_THREADS")  # one thread a process by itself
     tiny.sweep("data=drugs", "seed=0", "name=here")
     process = start("-m", f"hydra/launcher={launcher}", "data=drugs", "seed=0,2", "broken=[2]")
     out, err = process.communicate(timeout=120)

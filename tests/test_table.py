@@ -243,3 +243,16 @@ def test_a_folder_without_a_finished_run_keeps_the_tables_it_has(monkeypatch: py
         table.main()
     assert [path.name for path in OWN.iterdir()] == ["table.csv"]
     assert (OWN / "table.csv").read_text() == "committed"
+
+
+def test_a_run_that_was_refused_counts_as_failed_until_its_config_is_back() -> None:
+    runs("gini", {0: 1.0})
+    conf = Path("conf/config.yaml")
+    before = conf.read_text()
+    conf.write_text(before.replace("epochs: 3", "epochs: 4"))
+    runs("gini", {0: 1.0, 1: 2.0})
+    assert summary().loc["gini", ["n", "failed"]].tolist() == [1, 1]
+    assert "epochs is 3 there and 4 here" in read(OWN).failed["message"].iloc[0]
+    conf.write_text(before)
+    runs("gini", {0: 1.0})
+    assert read(OWN).failed.empty

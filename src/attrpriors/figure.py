@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .canvas import STYLE, Place, band, groups, half_width, panels, save, with_legend
 from .record import HISTORY
@@ -54,7 +55,8 @@ def noise(place: Place) -> Figure | None:
             axis.plot(curve["level"], curve["mean"], label=method, marker="o", **place.styles[method])
             color = place.styles[method]["color"]
             axis.fill_between(curve["level"], curve["low"], curve["high"], color=color, alpha=0.2, linewidth=0)
-        axis.set(xlabel=LEVEL.get(kind, kind), ylabel="test accuracy", title=f"{kind.replace('_', ' ')} noise")
+        axis.set(xlabel=LEVEL.get(kind, kind), ylabel="test accuracy", ylim=(0, 1.02))
+        axis.set_title(f"{kind.replace('_', ' ')} noise")
     return with_legend(figure, axes[0])
 
 
@@ -155,8 +157,7 @@ def scores(place: Place) -> Figure | None:
             axis.errorbar(runs["value"].mean(), i, xerr=half, fmt="o", color=color, capsize=3)
         arrow = {"higher": ", higher is better", "lower": ", lower is better"}.get(part["better"].iloc[0], "")
         axis.set_yticks(range(len(part)), list(part["method"]))
-        axis.invert_yaxis()
-        axis.set(xlabel=f"{metric.replace('_', ' ')}{arrow}")
+        axis.set(ylim=(len(part) - 0.5, -0.5), xlabel=f"{metric.replace('_', ' ')}{arrow}")
     axes[1].set_yticklabels([])
     return figure
 
@@ -167,7 +168,8 @@ def history(place: Place) -> Figure | None:
     columns = [column for column in curves.columns.astype(str) if column.startswith("validation_")]
     if not columns:
         return None
-    penalised = curves[curves.groupby("method")["penalty"].transform(lambda v: v.abs().max()) > 0]
+    penalised = curves[curves["phase"] == "prior"] if "phase" in curves else curves
+    penalised = penalised[penalised.groupby("method")["penalty"].transform(lambda v: v.abs().max()) > 0]
     parts = [(column, curves, column.replace("_", " ")) for column in columns]
     parts += [("penalty", part, f"penalty of {prior}") for prior, part in groups(penalised, "prior")]
     figure, axes = panels(len(parts), place, "bands: 95 % intervals")
@@ -176,6 +178,7 @@ def history(place: Place) -> Figure | None:
             values = runs.pivot(index="setting", columns="epoch", values=column)
             band(axis, values.columns.to_numpy(), values, method, place)
         axis.set(xlabel="epoch", ylabel=label)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return with_legend(figure, axes[0])
 
 

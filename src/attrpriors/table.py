@@ -43,7 +43,7 @@ class AfterSweep(Callback):
         folder = Path(config.results, config.name)
         failed = [path for path, written in _failures(folder).items() if self.before.get(path) != written]
         messages = [f"{path.parent.name}: {path.read_text().partition(chr(10))[0]}" for path in failed]
-        told = "\n  ".join([f"{len(failed)} runs failed (traceback in their {FAILURE}):", *messages]) if failed else ""
+        told = "\n  ".join([f"failed runs: {len(failed)} (traceback in their {FAILURE})", *messages]) if failed else ""
         try:
             collect(folder)
         except Exception as error:
