@@ -28,6 +28,15 @@ def describe(device: str) -> dict[str, object]:
     }
 
 
+def check(device: str) -> None:
+    """Raises ValueError where there is no such device."""
+    kind = str(device).partition(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(f"device is cpu or cuda; found {device!r}")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={device} needs a CUDA device, found none")
+
+
 def reset_peak_memory(device: str) -> None:
     """Forget the peak of what this process did before, where the system allows it (Linux)."""
     with contextlib.suppress(OSError):

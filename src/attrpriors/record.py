@@ -38,6 +38,8 @@ FAILURE, UNFINISHED = "failure.txt", "unfinished.txt"
 
 def entropy(seed: int, name: str) -> int:
     """64 bits that belong to `name` under `seed` (NumPy's SeedSequence: neighbouring seeds share nothing)."""
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"seed is a whole number, 0 or more; found {seed!r}")
     key = tuple(bytes.fromhex(digest(name)))
     return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0])
 
@@ -210,7 +212,8 @@ def _perform(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -
 
 
 def _prepare(cfg: DictConfig) -> None:
-    """Threads, and the seeds of the global generators (initial weights, dropout)."""
+    """Device, threads, and the seeds of the global generators (initial weights, dropout)."""
+    machine.check(cfg.device)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     start = entropy(cfg.seed, "global")
