@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 import pandas as pd
 import pytest
 import tiny
@@ -102,10 +103,12 @@ def test_a_sweep_in_other_processes_is_recorded_and_tabulated_alike(
     launcher: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher")
+    settings, threads = [], 1
     if launcher == "joblib":
-        monkeypatch.delenv("OMP_NUM_THREADS")  # one thread a process by itself
+        monkeypatch.delenv("OMP_NUM_THREADS")  # joblib shares the cores out by itself
+        settings, threads = ["hydra.launcher.n_jobs=2"], max(1, joblib.cpu_count() // 2)
     tiny.sweep("data=drugs", "seed=0", "name=here")
-    process = start("-m", f"hydra/launcher={launcher}", "data=drugs", "seed=0,2", "broken=[2]")
+    process = start("-m", f"hydra/launcher={launcher}", *settings, "data=drugs", "seed=0,2", "broken=[2]")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "broken=[2],data=drugs,seed=2: the loss is not finite at epoch 3" in err
@@ -114,5 +117,5 @@ def test_a_sweep_in_other_processes_is_recorded_and_tabulated_alike(
     here, there = Path("results/here/data=drugs,seed=0"), OWN / "broken=[2],data=drugs,seed=0"
     values = [pd.read_csv(folder / "rows.csv")["value"].tolist() for folder in (here, there)]
     assert values[0] == values[1]
-    assert json.loads((there / "manifest.json").read_text())["threads"] == 1
+    assert json.loads((there / "manifest.json").read_text())["threads"] == threads
     assert out.endswith("table: results/own/table.csv\n")

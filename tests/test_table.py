@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -254,5 +255,6 @@ def test_a_run_that_was_refused_counts_as_failed_until_its_config_is_back() -> N
     assert summary().loc["gini", ["n", "failed"]].tolist() == [1, 1]
     assert "epochs is 3 there and 4 here" in read(OWN).failed["message"].iloc[0]
     conf.write_text(before)
+    shutil.rmtree(OWN / "prior=gini,seed=1")
     runs("gini", {0: 1.0})
     assert read(OWN).failed.empty
