@@ -7,10 +7,10 @@ export PYTHONPATH := src
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce paper images drug_response health data test lint check
+.PHONY: help reproduce paper images drug_response health quick/images quick/drug_response quick/health data report test lint check
 
 help:  ## this list
-	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z_ ]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-28s %s\n", $$1, $$2}'
 	@echo
 	@$(PYTHON) src/attrpriors/choices.py
 
@@ -22,19 +22,21 @@ $(READY): requirements.lock
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	cp requirements.lock $@
 
-reproduce: $(READY)  ## the three families at quick scale on embedded data: tables and figures (minutes, no download)
-	$(RUN) run.py experiment=quick/images
-	$(RUN) run.py experiment=quick/drug_response
-	$(RUN) run.py experiment=quick/health
-	$(RUN) -m attrpriors.table results/quick/images results/quick/drug_response results/quick/health
+reproduce: quick/images quick/drug_response quick/health  ## the three families at quick scale on embedded data, no download: tables and figures
+	@echo "tables and figures: results/quick/"
 
 data: $(READY)  ## fetch every real data set, check sha256, prepare tables (MIRROR=DIR or address: copy from there)
-	$(RUN) -m attrpriors.data.download $(if $(MIRROR),--mirror $(MIRROR))
+	$(RUN) -m attrpriors.data.download $(if $(MIRROR),--mirror "$(MIRROR)")
 
 images drug_response health: $(READY)  ## the family on real data (after make data)
+quick/images quick/drug_response quick/health: $(READY)
+images drug_response health quick/images quick/drug_response quick/health:
 	$(RUN) run.py experiment=$@
 
 paper: images drug_response health  ## the three families on real data
+
+report: $(READY)  ## write the tables of results/ into README.md and experiments/
+	$(RUN) -m attrpriors.report
 
 test: $(READY)  ## the tests (no network, no GPU)
 	$(RUN) -m pytest -n 2 --dist worksteal

@@ -14,11 +14,12 @@ from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from attrpriors import canvas, figure
+from attrpriors import figure
 from attrpriors.build import build
 from attrpriors.choices import GROUPS, choices
 from attrpriors.data import Dataset, Split
 from attrpriors.evaluate import better
+from attrpriors.figure import canvas
 from attrpriors.model import linear
 from attrpriors.prior import NoPrior
 

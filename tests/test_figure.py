@@ -9,11 +9,11 @@ import tiny
 from omegaconf import DictConfig
 
 from attrpriors import figure
-from attrpriors.canvas import Place
 from attrpriors.data import Provenance
+from attrpriors.figure.canvas import Place
 from attrpriors.record import Outcome
-from attrpriors.runs import PLACE, read
 from attrpriors.table import collect, summarise
+from attrpriors.table.runs import PLACE, read
 
 OWN = Path("results/own")
 FIGURES = OWN / "figures"

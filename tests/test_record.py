@@ -225,7 +225,7 @@ def test_other_overrides_are_labels_and_equal_values_are_one_however_they_are_sp
     assert "prior.weight" not in rows
 
 
-@pytest.mark.parametrize("value", ["a/b", "a b", "ä", "x" * 300, "/home/someone/cats"])
+@pytest.mark.parametrize("value", ["a/b", "a b", "ä", "x" * 300, "/pictures/cats"])
 def test_a_value_that_is_no_file_name_gets_a_folder_of_its_own(value: str) -> None:
     tiny.run(f"data.kind='{value}'", "seed=1")
     tiny.run("data.kind=a_b", "seed=1")

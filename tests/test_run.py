@@ -15,9 +15,9 @@ import torch
 from command import CONF, NARROW, ROOT, SMALL, command
 from scipy import stats
 
-from attrpriors import canvas
 from attrpriors.choices import GROUPS
 from attrpriors.data import nhanes
+from attrpriors.figure import canvas
 
 HEALTH = [*SMALL["health_simulated"], *NARROW["mlp"], "train.epochs=2"]
 FAMILY = {

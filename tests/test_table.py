@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import runpy
 import shutil
 import sys
 from collections.abc import Callable
@@ -14,10 +15,10 @@ import tiny
 from omegaconf import DictConfig
 
 from attrpriors import table
-from attrpriors.comparison import compare, holm
 from attrpriors.data import Provenance
 from attrpriors.record import Outcome
-from attrpriors.runs import read
+from attrpriors.table.comparison import compare, holm
+from attrpriors.table.runs import read
 
 OWN = Path("results/own")
 
@@ -241,7 +242,7 @@ def test_a_folder_without_a_finished_run_keeps_the_tables_it_has(monkeypatch: py
     (OWN / "table.csv").write_text("committed")
     monkeypatch.setattr(sys, "argv", ["table", str(OWN)])
     with pytest.raises(SystemExit, match=r"results/own has no finished run \(0 failed or unfinished\)"):
-        table.main()
+        runpy.run_module("attrpriors.table", run_name="__main__")
     assert [path.name for path in OWN.iterdir()] == ["table.csv"]
     assert (OWN / "table.csv").read_text() == "committed"
 

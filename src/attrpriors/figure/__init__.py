@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..record import HISTORY
+from ..table.runs import PLACE, Runs
 from .canvas import STYLE, Place, band, groups, half_width, panels, save, with_legend
-from .record import HISTORY
-from .runs import PLACE, Runs
 
 LEVEL = {
     "salt_and_pepper": "fraction of pixels set to black or white",

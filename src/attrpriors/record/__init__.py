@@ -28,8 +28,8 @@ from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from ..data import Provenance
 from . import machine
-from .data import Provenance
 from .setting import Run, canonical, difference, digest, identify
 
 ROWS, HISTORY, ARRAYS, MANIFEST = "rows.csv", "history.csv", "arrays.npz", "manifest.json"

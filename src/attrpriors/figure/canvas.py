@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from .record import ARRAYS, write
+from ..record import ARRAYS, write
 
 STYLE: dict[Any, Any] = {
     "font.size": 8,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from .record import FAILURE, MANIFEST, ROWS, UNFINISHED, verified
-from .setting import canonical, difference, look_up
+from ..record import FAILURE, MANIFEST, ROWS, UNFINISHED, verified
+from ..record.setting import canonical, difference, look_up
 
 PLACE = ["data", "source", "model"]  # what is compared at all; the other labels, seed aside, tell methods apart
 METHOD = ["prior", "weight", "attribution"]

@@ -5,7 +5,6 @@
 Data sets, stand-ins and models are never averaged over. Intervals are 95 % t intervals.
 """
 
-import argparse
 import gzip
 import json
 import re
@@ -20,9 +19,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from scipy import stats
 
+from ..evaluate import better
+from ..record import FAILURE, sentence, write
 from .comparison import compare
-from .evaluate import better
-from .record import FAILURE, sentence, write
 from .runs import COST, METHOD, PLACE, Runs, read
 
 CAPTION = "mean ± half-width of the 95 % t interval (number of runs); ↑ higher is better, ↓ lower is better"
@@ -59,7 +58,7 @@ def _failures(folder: Path) -> dict[Path, int]:
 
 def collect(folder: Path) -> None:
     """Write the tables and figures of a results folder, print its main tables. Raises ValueError without a run."""
-    from . import figure  # matplotlib is for the end of a sweep, not for the start of every job
+    from .. import figure  # matplotlib is for the end of a sweep, not for the start of every job
 
     runs = read(folder)
     if runs.rows.empty:
@@ -181,16 +180,3 @@ def _latex(page: Page) -> str:
     for sign, command in LATEX.items():
         text = text.replace(sign, command)
     return text
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Tables and figures of all runs in a results folder.")
-    parser.add_argument("folder", type=Path, help="results/NAME")
-    try:
-        collect(parser.parse_args().folder)
-    except (OSError, ValueError) as error:
-        sys.exit(sentence(error))
-
-
-if __name__ == "__main__":
-    main()
