@@ -79,7 +79,7 @@ PENALTIES = (total_variation, gini, l1_attribution, l2_attribution)
 
 def slopes(net: nn.Module, data: Dataset) -> list[torch.Tensor]:
     """d penalty / d parameter, for each penalty and parameter."""
-    explain = ExpectedGradients(data.train.x.double(), k=2, generator=torch.Generator().manual_seed(3))
+    explain = ExpectedGradients(data.train.x.double(), k=1, generator=torch.Generator().manual_seed(3))
     phi = explain(net, data.val.x.double(), data.val.y)
     return [
         slope

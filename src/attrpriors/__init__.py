@@ -10,7 +10,8 @@ train        minimises task loss + weight * prior
 evaluate     yields (metric, value), every run under one ruler
 table        rows of many runs -> mean, interval, paired tests
 
-Two corridors join them: record (streams of randomness, rows, manifests, resuming) and figure.
+Corridors join them: build (from a configuration to an object), choices (the help), record (streams of randomness,
+rows, manifests, resuming), figure (pictures of a results folder) and report (tables inside the documents).
 Letters: B batch, K references, *F feature axes, O outputs.
 """
 
