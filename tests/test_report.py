@@ -1,0 +1,46 @@
+"""Documents hold the tables of results/, and no number of their own making."""
+
+from pathlib import Path
+
+import pytest
+
+from attrpriors.report import documents, embedded
+
+ROOT = Path(__file__).parents[1]
+TABLE = "Cells: mean.\n\n### first\n\n| a |\n|---|\n| 1 |\n\n### second\n\n| b |\n|---|\n| 2 |\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "results/toy").mkdir(parents=True)
+    (tmp_path / "results/toy/table.md").write_text(TABLE)
+    return tmp_path
+
+
+def test_a_block_becomes_the_file_it_names(root):
+    text = "before\n<!-- results/toy/table.md -->\nold\n<!-- end -->\nafter\n"
+    expected = f"before\n<!-- results/toy/table.md -->\n{TABLE}<!-- end -->\nafter\n"
+    assert embedded(text, root) == expected
+    assert embedded(expected, root) == expected
+
+
+def test_main_takes_the_first_table_alone(root):
+    text = "<!-- results/toy/table.md: main -->\n<!-- end -->"
+    assert embedded(text, root) == (
+        "<!-- results/toy/table.md: main -->\nCells: mean.\n\n### first\n\n| a |\n|---|\n| 1 |\n<!-- end -->"
+    )
+
+
+def test_text_without_a_block_stays_as_it_is(root):
+    assert embedded("no table\n", root) == "no table\n"
+
+
+def test_a_missing_table_is_named(root):
+    with pytest.raises(FileNotFoundError, match="results/none/table.md"):
+        embedded("<!-- results/none/table.md -->\n<!-- end -->", root)
+
+
+@pytest.mark.parametrize("document", documents(ROOT), ids=lambda path: path.name)
+def test_every_document_holds_the_tables_of_results(document):
+    text = document.read_text()
+    assert embedded(text, ROOT) == text, "run `make report`"
