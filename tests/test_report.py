@@ -36,7 +36,7 @@ def test_text_without_a_block_stays_as_it_is(root):
 
 
 def test_a_missing_table_is_named(root):
-    with pytest.raises(FileNotFoundError, match="results/none/table.md"):
+    with pytest.raises(FileNotFoundError, match=r"results/none/table\.md"):
         embedded("<!-- results/none/table.md -->\n<!-- end -->", root)
 
 

@@ -4,7 +4,6 @@
 The 10,000 published test images stay the test part; validation is carved from the 50,000 others by seed.
 """
 
-import pickle
 import tarfile
 from pathlib import Path
 from typing import IO, cast
@@ -15,6 +14,7 @@ from PIL import Image
 
 from attrpriors.data import Dataset, Provenance, Split
 from attrpriors.data.download import File, verified
+from attrpriors.data.unpickle import ARRAYS, unpickle
 
 ORIGINAL = File(
     "cifar-10-python.tar.gz",
@@ -26,12 +26,6 @@ FILES = (ORIGINAL, JPEG)
 # labels 0 to 9, in alphabetical order
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 BATCHES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
-# The only names a batch may call for; any other would run code of the archive's choice.
-ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
 
 Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # uint8 (N, 3, 32, 32), class (N,), name (N,): "test..."
 
@@ -54,18 +48,6 @@ def load_jpeg(root: str = "data", train: int = 45_000, validation: int = 5_000, 
     return dataset("cifar10_jpeg", images, provenance, train, validation, seed)
 
 
-class ArrayUnpickler(pickle.Unpickler):
-    """Reads plain values and NumPy arrays, and refuses everything else."""
-
-    def find_class(self, module: str, name: str) -> object:
-        try:
-            return ALLOWED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(
-                f"a CIFAR-10 batch calls for {module}.{name}, which is not part of an array: not read"
-            ) from None
-
-
 def read_batches(path: Path) -> Images:
     """The images of the original archive, whose members are pickles of Python 2.
 
@@ -77,7 +59,7 @@ def read_batches(path: Path) -> Images:
             name = member.name.removeprefix("cifar-10-batches-py/")
             if name in BATCHES:
                 content = cast(IO[bytes], archive.extractfile(member))
-                batches[name] = ArrayUnpickler(content, encoding="latin1").load()
+                batches[name] = unpickle(content.read(), ARRAYS, encoding="latin1")
     images = np.concatenate([batches[name]["data"] for name in BATCHES]).reshape(-1, 3, 32, 32)
     labels = np.concatenate([batches[name]["labels"] for name in BATCHES])
     names = [f"{name}/{row}" for name in BATCHES for row in range(len(batches[name]["labels"]))]

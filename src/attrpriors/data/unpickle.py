@@ -34,8 +34,8 @@ GRAPHS: dict[str, Any] = ARRAYS | {  # torch_geometric graphs, without torch_geo
 class Unpickler(pickle.Unpickler):
     """Refuses (UnpicklingError) a pickle that asks for more than `allowed`."""
 
-    def __init__(self, content: bytes, allowed: Mapping[str, Any]) -> None:
-        super().__init__(io.BytesIO(content))
+    def __init__(self, content: bytes, allowed: Mapping[str, Any], encoding: str = "ASCII") -> None:
+        super().__init__(io.BytesIO(content), encoding=encoding)
         self.allowed = allowed
 
     def find_class(self, module: str, name: str) -> Any:
@@ -44,10 +44,10 @@ class Unpickler(pickle.Unpickler):
         return self.allowed[f"{module}.{name}"]
 
 
-def unpickle(content: bytes, allowed: Mapping[str, Any]) -> Any:
-    """The object of a pickle, or of a .npy file that holds one."""
+def unpickle(content: bytes, allowed: Mapping[str, Any], encoding: str = "ASCII") -> Any:
+    """The object of a pickle, or of a .npy file that holds one; `encoding` is that of texts of Python 2."""
     stream = io.BytesIO(content)
     if content.startswith(np.lib.format.MAGIC_PREFIX):
         np.lib.format.read_magic(stream)
         np.lib.format.read_array_header_1_0(stream)
-    return Unpickler(content[stream.tell() :], allowed).load()
+    return Unpickler(content[stream.tell() :], allowed, encoding).load()
