@@ -50,7 +50,8 @@ def committed(tmp_path_factory):
         return ROOT
     folder = tmp_path_factory.mktemp("commit")
     archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], check=True, capture_output=True).stdout
-    tarfile.open(fileobj=io.BytesIO(archive)).extractall(folder, filter="data")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, filter="data")
     return folder
 
 
