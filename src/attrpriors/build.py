@@ -1,6 +1,7 @@
 """From a configuration node to the object it names."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from hydra.utils import instantiate
@@ -17,6 +18,10 @@ def build(node: DictConfig, **live: Any) -> Any:
 
     The live objects reach it as they are (instantiate would turn a dataclass into a DictConfig).
     """
-    target = instantiate(node, _partial_=True, _convert_="all")
-    accepted = inspect.signature(target.func).parameters
+    return complete(instantiate(node, _partial_=True, _convert_="all"), **live)
+
+
+def complete(target: Callable[..., Any], **live: Any) -> Any:
+    """Call `target`, usually a partial, with those `live` objects that it has a parameter for."""
+    accepted = inspect.signature(getattr(target, "func", target)).parameters
     return target(**{name: value for name, value in live.items() if name in accepted})

@@ -13,9 +13,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from .data import Dataset, Output
-from .evaluate import validation_score
-from .prior import NoPrior, Prior
+from ..data import Dataset, Output
+from ..evaluate import validation_score
+from ..prior import NoPrior, Prior
 
 
 def task_loss(scores: Tensor, y: Tensor, output: Output) -> Tensor:

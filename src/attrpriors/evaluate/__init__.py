@@ -12,10 +12,10 @@ from sklearn import metrics
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from . import prior
-from .attribution import Attribution
-from .attribution.gradient import evaluating, select
-from .data import Dataset, Output, Split
+from .. import prior
+from ..attribution import Attribution
+from ..attribution.gradient import evaluating, select
+from ..data import Dataset, Output, Split
 
 Row = tuple[str, float]
 
