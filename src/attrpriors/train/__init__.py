@@ -81,23 +81,31 @@ class Trainer:
     ) -> tuple[float, float]:
         """Mean task loss and mean penalty over the steps of one epoch."""
         model.train()
-        train = data.train
         sums = torch.zeros(2)
-        batches = torch.randperm(len(train), generator=self.generator).split(self.batch_size or len(train))
-        for step, rows in enumerate(batches, 1):
-            rows = rows.to(train.x.device)
-            x, y = train.x[rows], train.y[rows]
-            loss = task_loss(model(x), y, data.output)
-            penalty = prior(model, x, y)  # after the task's forward pass, which moves BatchNorm's statistics
-            total = loss + prior.weight * penalty
-            if not torch.isfinite(total):
-                raise FloatingPointError(
-                    f"the loss is not finite at epoch {epoch}, step {step}: task {loss:.3g}, penalty {penalty:.3g}, "
-                    f"weight {prior.weight:.3g}; try a smaller learning rate or prior.weight"
-                )
-            optimizer.zero_grad()
-            total.backward()
-            optimizer.step()
-            sums += torch.stack([loss.detach(), penalty.detach()]).cpu()
+        batches = torch.randperm(len(data.train), generator=self.generator)
+        batches = batches.split(self.batch_size or len(data.train))
+        for number, rows in enumerate(batches, 1):
+            try:
+                sums += torch.stack(self.step(model, data, prior, optimizer, rows.to(data.train.x.device))).cpu()
+            except FloatingPointError as error:
+                raise FloatingPointError(f"the loss is not finite at epoch {epoch}, step {number}: {error}") from error
         loss_mean, penalty_mean = (sums / len(batches)).tolist()
         return loss_mean, penalty_mean
+
+    def step(
+        self, model: nn.Module, data: Dataset, prior: Prior, optimizer: Optimizer, rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """One step on the training rows numbered `rows` (B,). Task loss and penalty; FloatingPointError on NaN."""
+        x, y = data.train.x[rows], data.train.y[rows]
+        loss = task_loss(model(x), y, data.output)
+        penalty = prior(model, x, y)  # after the task's forward pass, which moves BatchNorm's statistics
+        total = loss + prior.weight * penalty
+        if not torch.isfinite(total):
+            raise FloatingPointError(
+                f"task {loss:.3g}, penalty {penalty:.3g}, weight {prior.weight:.3g}; "
+                "try a smaller learning rate or prior.weight"
+            )
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        return loss.detach(), penalty.detach()
