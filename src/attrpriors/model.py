@@ -1,6 +1,6 @@
 """MODEL: x (B, *F) -> scores (B, O), before softmax or sigmoid. Each function builds one for a data set."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torchvision
@@ -31,8 +31,12 @@ def cnn(
     kernel: int = 5,
     dropout: float = 0.5,
     batch_norm: bool = True,
+    activation: Callable[[], nn.Module] = nn.ReLU,
 ) -> nn.Module:
-    """The authors' MNIST net (mnist_model.py): conv-pool for each of `channels`, a hidden layer, dropout."""
+    """The authors' MNIST net (mnist_model.py): conv-pool for each of `channels`, a hidden layer, dropout.
+
+    `activation` is that of the hidden layer; the convolutions have ReLUs.
+    """
     layers: list[nn.Module] = []
     width, height, breadth = image_shape(data, "cnn")
     least = 2 ** len(channels)
@@ -46,7 +50,7 @@ def cnn(
         layers += [nn.BatchNorm2d(units)] * batch_norm + [nn.ReLU(), nn.MaxPool2d(2)]
         width, height, breadth = units, height // 2, breadth // 2
     layers += [nn.Flatten(), nn.Linear(width * height * breadth, hidden, bias=not batch_norm)]
-    layers += [nn.BatchNorm1d(hidden)] * batch_norm + [nn.ReLU(), nn.Dropout(dropout)]
+    layers += [nn.BatchNorm1d(hidden)] * batch_norm + [activation(), nn.Dropout(dropout)]
     return nn.Sequential(*layers, nn.Linear(hidden, data.outputs))
 
 

@@ -97,7 +97,7 @@ class Trainer:
     ) -> tuple[Tensor, Tensor]:
         """One step on the training rows numbered `rows` (B,). Task loss and penalty; FloatingPointError on NaN."""
         x, y = data.train.x[rows], data.train.y[rows]
-        loss = task_loss(model(x), y, data.output)
+        loss = self.loss(model, x, y, data.output)
         penalty = prior(model, x, y)  # after the task's forward pass, which moves BatchNorm's statistics
         total = loss + prior.weight * penalty
         if not torch.isfinite(total):
@@ -109,3 +109,7 @@ class Trainer:
         total.backward()
         optimizer.step()
         return loss.detach(), penalty.detach()
+
+    def loss(self, model: nn.Module, x: Tensor, y: Tensor, output: Output) -> Tensor:
+        """What a step minimises beside the prior: the task's loss; a scheme of its own has another."""
+        return task_loss(model(x), y, output)
