@@ -6,11 +6,13 @@ from omegaconf import DictConfig
 from attrpriors import record
 from attrpriors.build import build
 from attrpriors.record import stream
+from attrpriors.record.members import Fit, Member, together
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 @record.keep
-def main(cfg: DictConfig) -> record.Outcome:
+@together
+def main(cfg: DictConfig) -> Member:
     data = build(cfg.data, seed=cfg.seed).to(cfg.device)
     model = build(cfg.model, data=data).to(cfg.device)
     attribution = build(cfg.attribution, background=data.train.x, generator=stream(cfg.seed, "attribution"))
@@ -18,7 +20,7 @@ def main(cfg: DictConfig) -> record.Outcome:
     trainer = build(cfg.train, generator=stream(cfg.seed, "batches"))
     explain = build(cfg.explain, background=data.train.x, generator=stream(cfg.seed, "explain"))
     evaluate = build(cfg.evaluate, generator=stream(cfg.seed, "evaluate"))
-    history = trainer.fit(model, data, prior)
+    history = yield Fit(trainer, model, data, prior)  # the members of an ensemble meet here and are trained together
     rows, arrays = evaluate(model, data, explain)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return record.Outcome(rows, history, arrays, data.provenance, parameters)

@@ -7,16 +7,17 @@ Letters: B batch, C channels, H height, W width, F features, *F any shape of fea
 """
 
 import math
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from .attribution import Attribution
+from .attribution import Attribution, of_members
 from .data import Dataset
 
 Penalty = Callable[[Tensor, Dataset], Tensor]
+Penalties = Callable[[nn.Module, Tensor, Tensor], Tensor]  # of the members of an ensemble, (M,)
 
 
 class Prior(Protocol):
@@ -26,6 +27,11 @@ class Prior(Protocol):
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor: ...
 
+    @staticmethod
+    def of_members(priors: Sequence[Any]) -> Penalties:
+        """For train=ensemble: the penalties of members that are trained together."""
+        ...
+
 
 class NoPrior:
     """No prior: zero."""
@@ -34,6 +40,11 @@ class NoPrior:
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         return torch.zeros((), device=x.device)
+
+    @staticmethod
+    def of_members(priors: Sequence["NoPrior"]) -> Penalties:
+        """Zero for each member of an ensemble."""
+        return lambda model, x, y: torch.zeros(len(priors), device=x.device)
 
 
 class AttributionPrior:
@@ -51,6 +62,17 @@ class AttributionPrior:
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         return self.penalty(self.attribution(model, x, y), self.data)
+
+    @staticmethod
+    def of_members(priors: Sequence["AttributionPrior"]) -> Penalties:
+        """(model, x, y) -> penalties (M,) of an ensemble, whose members' rows are blocks of x (M*B, *F)."""
+        explain = of_members([prior.attribution for prior in priors])
+
+        def penalties(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+            blocks = explain(model, x, y).unflatten(0, (len(priors), -1))  # (M, B, *F)
+            return torch.stack([prior.penalty(phi, prior.data) for prior, phi in zip(priors, blocks, strict=True)])
+
+        return penalties
 
 
 def total_variation(phi: Tensor, data: Dataset | None = None) -> Tensor:

@@ -5,21 +5,46 @@ Where autograd is on, phi can be trained through; under `torch.no_grad()` it is 
 y is None; with one score, shaped (B,) or (B, 1), that score, whatever y is. The model is run in eval mode and
 given back as it was, so that no layer mixes examples.
 
-gradient: one input gradient. path: sums along straight paths. integrated, expected: the two path methods.
+gradient, smoothgrad: input gradients. path: sums along straight paths. integrated, expected: the two path methods.
+control: random attributions. peer: methods of captum. Both are for evaluation only.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
 
+from .control import Random
 from .expected import ExpectedGradients
 from .gradient import Gradient, InputXGradient
 from .integrated import IntegratedGradients
+from .smoothgrad import SmoothGrad
 
-__all__ = ["Attribution", "ExpectedGradients", "Gradient", "InputXGradient", "IntegratedGradients"]
+__all__ = [
+    "Attribution",
+    "ExpectedGradients",
+    "Gradient",
+    "InputXGradient",
+    "IntegratedGradients",
+    "Random",
+    "SmoothGrad",
+]
 
 
 class Attribution(Protocol):
     """What the other rooms ask of an attribution."""
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor: ...
+
+
+def of_members(attributions: Sequence[Attribution]) -> Attribution:
+    """One attribution for an ensemble, whose members' rows are blocks of the batch: each keeps its own draws."""
+    first = attributions[0]
+    if isinstance(first, ExpectedGradients):
+        return ExpectedGradients.of_members(attributions)  # type: ignore[arg-type]
+    if hasattr(first, "generator"):
+        raise ValueError(
+            f"train=ensemble trains through attributions without draws, or expected_gradients; "
+            f"found {type(first).__name__}"
+        )
+    return first

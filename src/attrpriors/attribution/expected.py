@@ -3,12 +3,14 @@
 Letters: B batch, K references of a row, N rows of the background, *F features.
 """
 
+import copy
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from .gradient import at_least_one, target
+from .gradient import at_least_one, evaluating, select, target
 from .path import path_sums
 
 Estimator = Literal["independent", "controlled"]
@@ -25,6 +27,9 @@ class ExpectedGradients:
     controlled: references without replacement, stratified alphas, and the known mean of the references as a control
     variate, k of 2 or more: the same expectation, less variance at the same cost.
 
+    `complete`: what phi lacks of completeness (score less mean score of the background) is shared out over the
+    features in proportion to their squared standard errors; at evaluation only.
+
     `tolerance`: draw k more at a time until the standard error, averaged over features, is at most this share of the
     mean |phi|; at evaluation only, at most 100 k in all.
     """
@@ -37,6 +42,7 @@ class ExpectedGradients:
         chunk: int = 512,
         estimator: Estimator = "independent",
         tolerance: float | None = None,
+        complete: bool = False,
     ) -> None:
         if estimator not in ESTIMATORS:
             raise ValueError(f"estimator is one of {', '.join(ESTIMATORS)}; found {estimator!r}")
@@ -50,7 +56,18 @@ class ExpectedGradients:
         self.background, self.k, self.chunk = background, k, chunk
         self.generator = generator or torch.Generator().manual_seed(0)
         self.estimator, self.tolerance = estimator, tolerance
-        self.mean = background.mean(0)  # (*F)
+        self.complete = complete
+        self.mean = background.mean(0, keepdim=True)  # (1, *F)
+        self.members: Sequence[ExpectedGradients] = ()
+
+    @classmethod
+    def of_members(cls, members: Sequence["ExpectedGradients"]) -> "ExpectedGradients":
+        """For an ensemble, whose members' rows are blocks of the batch: each block has its own background and draws."""
+        whole = copy.copy(members[0])
+        whole.members = members
+        whole.background = torch.cat([member.background for member in members])
+        whole.mean = torch.cat([member.mean for member in members])
+        return whole
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.estimate(model, x, y, error=self.tolerance is not None)[0]
@@ -65,14 +82,19 @@ class ExpectedGradients:
         if x.shape[1:] != self.background.shape[1:]:
             found, expected = tuple(x.shape[1:]), tuple(self.background.shape[1:])
             raise ValueError(f"a row of x is shaped {found}, of the background {expected}")
+        if self.complete and torch.is_grad_enabled():
+            raise ValueError(
+                "complete=true is for evaluation, under torch.no_grad(): training takes attributions as drawn"
+            )
         y = target(model, x, y, self.chunk)
+        error = error or self.complete
         sums = self._sums(model, x, y, error)
         drawn = self.k
         while True:
             phi, spread = self._summarise(x, [total / drawn for total in sums], drawn)
             close = self.tolerance is None or spread.mean() <= self.tolerance * phi.abs().mean()
             if close or torch.is_grad_enabled() or drawn >= 100 * self.k:
-                return phi, spread
+                return (self._completed(model, x, y, phi, spread) if self.complete else phi), spread
             sums = [one + more for one, more in zip(sums, self._sums(model, x, y, error), strict=True)]
             drawn += self.k
 
@@ -90,10 +112,26 @@ class ExpectedGradients:
                 wanted += [d.square() * g, d.square()]
             return tuple(moment.sum(1) for moment in wanted)
 
-        return path_sums(model, x, y, self.background, index.to(x.device), alpha.to(x), moments, self.chunk)
+        chunk = max(self.chunk, len(x)) if self.members else self.chunk  # blocks of rows stay whole
+        return path_sums(model, x, y, self.background, index.to(x.device), alpha.to(x), moments, chunk)
+
+    def _completed(self, model: nn.Module, x: Tensor, y: Tensor | None, phi: Tensor, spread: Tensor) -> Tensor:
+        """phi with what it lacks of completeness shared out by variance."""
+        with evaluating(model):
+            mean = torch.cat([model(rows.to(x)) for rows in self.background.split(self.chunk)]).mean(0)
+            scores = torch.cat([model(rows) for rows in x.split(self.chunk)])
+        lack = select(scores - mean, y) - phi.flatten(1).sum(1)  # (B,)
+        share = spread.square().flatten(1)
+        share = share / share.sum(1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+        return phi + (lack[:, None] * share).view_as(phi)
 
     def _draw(self, rows: int) -> tuple[Tensor, Tensor]:
         """Reference numbers and alphas (B, K)."""
+        if self.members:
+            draws = [member._draw(rows // len(self.members)) for member in self.members]
+            starts = range(0, len(self.background), len(self.members[0].background))
+            index = torch.cat([index + start for (index, _), start in zip(draws, starts, strict=True)])
+            return index, torch.cat([alpha for _, alpha in draws])
         count, shape = len(self.background), (rows, self.k)
         if self.estimator == "independent":
             index = torch.randint(count, shape, generator=self.generator)
@@ -113,8 +151,9 @@ class ExpectedGradients:
                 return phi, x.new_empty(0)
             return phi, ((squares[0] - phi.square()).clamp_min(0) / max(drawn - 1, 1)).sqrt()
         dg, g, d, *squares = means
-        count = len(self.background)  # drawn without replacement, the covariance is that of a finite population
-        phi = g * (x - self.mean.to(x)) + (1 - 1 / count) * drawn / (drawn - 1) * (dg - d * g)
+        count = len(self.background) // len(self.mean)  # without replacement: the covariance of a finite population
+        mean = self.mean.to(x).repeat_interleave(len(x) // len(self.mean), 0)  # (B, *F)
+        phi = g * (x - mean) + (1 - 1 / count) * drawn / (drawn - 1) * (dg - d * g)
         if not squares:
             return phi, x.new_empty(0)
         dg2, d2g, d2 = squares

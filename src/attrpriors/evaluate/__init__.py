@@ -72,8 +72,12 @@ def performance(scores: Tensor, split: Split, output: Output) -> Iterator[Row]:
 
 def validation_score(model: nn.Module, data: Dataset) -> Row:
     """The metric that chooses epochs and strengths, on the validation rows; higher is better."""
+    return validation_of(scores_of(model, data.val.x), data)
+
+
+def validation_of(scores: Tensor, data: Dataset) -> Row:
+    """The same, from the scores (N, O) of the validation rows."""
     chosen = VALIDATION[data.output]
-    scores = scores_of(model, data.val.x)
     if not torch.isfinite(scores).all():
         raise FloatingPointError("the model's validation scores are not finite")
     if data.output == "binary" and len(data.val.y.unique()) < 2:

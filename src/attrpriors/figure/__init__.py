@@ -175,7 +175,7 @@ def history(place: Place) -> Figure | None:
     figure, axes = panels(len(parts), place, "bands: 95 % intervals")
     for axis, (column, part, label) in zip(axes, parts, strict=True):
         for method, runs in groups(part, "method"):
-            values = runs.pivot(index="setting", columns="epoch", values=column)
+            values = runs.pivot(index="run", columns="epoch", values=column)
             band(axis, values.columns.to_numpy(), values, method, place)
         axis.set(xlabel="epoch", ylabel=label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -183,10 +183,13 @@ def history(place: Place) -> Figure | None:
 
 
 def _histories(place: Place) -> pd.DataFrame:
-    """method, prior, setting, epoch, penalty, validation scores of every run that has a history."""
+    """method, prior, run, epoch, penalty, validation scores of every run that has a history."""
     tables = []
-    for setting, rows in groups(place.rows, "setting"):
-        path = place.folder / setting / HISTORY
-        if path.exists():
-            tables.append(pd.read_csv(path).assign(setting=setting, **rows[["method", "prior"]].iloc[0]))
+    priors = place.rows.drop_duplicates("method").set_index("method")["prior"]
+    for method, runs in place.runs.items():
+        for run, (folder, member) in enumerate(runs):
+            if (folder / HISTORY).exists():
+                table = pd.read_csv(folder / HISTORY)
+                table = table if member < 0 else table[table["member"] == member]
+                tables.append(table.assign(run=run, method=method, prior=priors[method]))
     return pd.concat(tables) if tables else pd.DataFrame()

@@ -44,14 +44,17 @@ class Place:
     @property
     def count(self) -> str:
         """How many runs a method has."""
-        n = [len(folders) for folders in self.runs.values()]
+        n = [len(runs) for runs in self.runs.values()]
         return f"n = {min(n)} runs a method" if min(n) == max(n) else f"n = {min(n)} to {max(n)} runs a method"
 
     @property
-    def runs(self) -> dict[str, list[Path]]:
-        """Method -> the folders of its runs, by seed."""
-        runs = groups(self.rows.drop_duplicates("setting"), "method")
-        return {method: [self.folder / setting for setting in part["setting"]] for method, part in runs}
+    def runs(self) -> dict[str, list[tuple[Path, int]]]:
+        """Method -> the folders of its runs, by seed, and the member of the folder's ensemble (-1: no ensemble)."""
+        runs = groups(self.rows.drop_duplicates(["method", "seed", "setting", "member"]), "method")
+        return {
+            method: [(self.folder / setting, member) for setting, member in part[["setting", "member"]].values]
+            for method, part in runs
+        }
 
     @property
     def styles(self) -> dict[str, dict[str, Any]]:
@@ -64,11 +67,11 @@ class Place:
     def arrays(self, name: str) -> dict[str, list[np.ndarray]]:
         """Method -> the array `name` of each of its runs; without the runs that have none."""
         found: dict[str, list[np.ndarray]] = {}
-        for method, folders in self.runs.items():
-            for path in (folder / ARRAYS for folder in folders if (folder / ARRAYS).exists()):
+        for method, runs in self.runs.items():
+            for path, member in ((folder / ARRAYS, member) for folder, member in runs if (folder / ARRAYS).exists()):
                 with np.load(path, allow_pickle=False) as arrays:
                     if name in arrays:
-                        found.setdefault(method, []).append(arrays[name])
+                        found.setdefault(method, []).append(arrays[name] if member < 0 else arrays[name][member])
         return found
 
 

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from ..data import Provenance
 from . import machine
@@ -49,15 +49,21 @@ def stream(seed: int, name: str) -> torch.Generator:
     return torch.Generator().manual_seed(entropy(seed, name))
 
 
+# (metric, value), or (metric, value, labels) where one run measures several things that a table tells apart
+Row = tuple[str, float] | tuple[str, float, Mapping[str, Any]]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a run hands over to be kept."""
 
-    rows: Sequence[tuple[str, float]]  # (metric, value)
+    rows: Sequence[Row]
     history: pd.DataFrame  # one row an epoch; "seconds" goes to the manifest, so that history.csv repeats itself
     arrays: Mapping[str, np.ndarray]  # for figures: image and phi (M, C, H, W); features and importance (F,)
     data: Provenance
     parameters: int
+    members: Sequence[Mapping[str, Any]] = ()  # labels of the members, where several were trained together
+    lost: Sequence[tuple[Mapping[str, Any], str]] = ()  # labels and message of members that failed
 
 
 def keep(task: Callable[[DictConfig], Outcome]) -> Callable[[DictConfig], None]:
@@ -82,8 +88,9 @@ def keep(task: Callable[[DictConfig], Outcome]) -> Callable[[DictConfig], None]:
             print(line, flush=True)
             return
         if single:
-            rows = pd.read_csv(run.folder / ROWS)[["metric", "value"]]
-            print(f"{rows.to_markdown(index=False)}\nrecord: {run.folder}/")
+            rows = pd.read_csv(run.folder / ROWS)
+            shown = rows.loc[:, [name in ("metric", "value") or rows[name].nunique() > 1 for name in rows]]
+            print(f"{shown.to_markdown(index=False)}\nrecord: {run.folder}/")
 
     return job
 
@@ -184,7 +191,7 @@ def _clear(folder: Path) -> None:
 
 
 def _perform(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -> dict[str, Any]:
-    """Run and keep `task`; its manifest."""
+    """Run and keep `task`; its manifest ("own": the labels that its rows have of their own)."""
     _prepare(cfg)
     start = time.perf_counter()
     outcome = task(cfg)
@@ -199,9 +206,12 @@ def _perform(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -
         "replicate": run.replicate,
         "data": {"name": outcome.data.name, "stand_in": outcome.data.stand_in, "files": dict(outcome.data.files)},
         "parameters": outcome.parameters,
+        "own": sorted({label for row in outcome.rows for label in dict(*row[2:])}),
         "seconds": seconds,
         "peak_memory_mb": machine.peak_memory(cfg.device),
         **machine.describe(cfg.device),
+        "members": [dict(own) for own in outcome.members],
+        "lost": [{"labels": dict(own), "message": message} for own, message in outcome.lost],
         "files": {name: digest(content) for name, content in files.items()},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -212,16 +222,22 @@ def _perform(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -
 
 
 def _prepare(cfg: DictConfig) -> None:
-    """Device, threads, and the seeds of the global generators (initial weights, dropout)."""
+    """Device, threads, and the global generators."""
     machine.check(cfg.device)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
-    start = entropy(cfg.seed, "global")
+    if not isinstance(cfg.seed, ListConfig):  # else each member of the run has its own
+        seed_global_generators(cfg.seed)
+    torch.backends.cudnn.deterministic = True
+    machine.reset_peak_memory(cfg.device)
+
+
+def seed_global_generators(seed: int) -> None:
+    """Those of Python, NumPy and PyTorch (initial weights, dropout)."""
+    start = entropy(seed, "global")
     random.seed(start)
     np.random.seed(start % 2**32)
     torch.manual_seed(start)
-    torch.backends.cudnn.deterministic = True
-    machine.reset_peak_memory(cfg.device)
 
 
 def _epoch_seconds(history: pd.DataFrame) -> dict[str, float]:
@@ -234,7 +250,8 @@ def _epoch_seconds(history: pd.DataFrame) -> dict[str, float]:
 
 def _files(outcome: Outcome, labels: dict[str, Any]) -> dict[str, bytes]:
     """File name -> content; the same outcome gives the same bytes."""
-    rows = pd.DataFrame([{**labels, "metric": metric, "value": float(value)} for metric, value in outcome.rows])
+    rows = pd.DataFrame([labels | dict(*row[2:]) for row in outcome.rows])
+    rows = rows.assign(metric=[row[0] for row in outcome.rows], value=[float(row[1]) for row in outcome.rows])
     files = {ROWS: rows.to_csv(index=False, na_rep="nan").encode()}
     if len(outcome.history):
         history = outcome.history.drop(columns="seconds", errors="ignore")

@@ -64,7 +64,7 @@ def collect(folder: Path) -> None:
     if runs.rows.empty:
         raise ValueError(f"{folder} has no finished run ({len(runs.failed)} failed or unfinished)")
     table = summarise(runs)
-    rows = runs.rows[~runs.rows["metric"].isin(COST)].drop(columns=["setting", "method"])
+    rows = runs.rows[~runs.rows["metric"].isin(COST)].drop(columns=["setting", "member", "method"])
     pages = list(wide_tables(table))
     files = {
         "table.csv": table.drop(columns="method").to_csv(index=False, na_rep="nan").encode(),

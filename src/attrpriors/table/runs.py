@@ -1,11 +1,12 @@
 """RUNS: the corridor back: all runs of a results folder, finished, failed and unfinished, as frames."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..record import FAILURE, MANIFEST, ROWS, UNFINISHED, verified
@@ -13,6 +14,7 @@ from ..record.setting import canonical, difference, look_up
 
 PLACE = ["data", "source", "model"]  # what is compared at all; the other labels, seed aside, tell methods apart
 METHOD = ["prior", "weight", "attribution"]
+ROW = ["metric", "value"]
 COST = ("seconds_per_epoch", "peak_memory_mb")  # metrics taken from manifests: they differ from time to time
 
 
@@ -22,9 +24,9 @@ class Runs:
 
     folder: Path
     labels: list[str]  # without the seed
-    rows: pd.DataFrame  # labels, method, seed, setting, metric, value: a row a metric of a finished run, COST included
-    failed: pd.DataFrame  # labels, method, seed, setting, message: a row a failed or unfinished run
-    manifests: list[dict[str, Any]]  # of the finished runs, labels completed
+    rows: pd.DataFrame  # setting, member, method, labels, seed, metric, value: a row a metric of a run, COST included
+    failed: pd.DataFrame  # setting, member, method, labels, seed, message: a row a failed or unfinished run
+    manifests: list[dict[str, Any]]  # of the records, of which one may hold several runs; member is -1 in the others
 
 
 def read(folder: Path) -> Runs:
@@ -41,22 +43,47 @@ def read(folder: Path) -> Runs:
         else:
             failed.append(_note(path))
     finished = list({canonical(manifest["config"]): manifest for manifest in reversed(finished)}.values())
-    runs = finished + failed
+    failed += [{**manifest, **lost, "files": {}} for manifest in finished for lost in manifest.get("lost", [])]
+    runs = [part for manifest in finished for part in _parts(folder, manifest)] + failed
     labels = _complete(runs)
     runs.sort(key=lambda run: _order(run["labels"], labels))
     table = pd.DataFrame([run["labels"] for run in runs], columns=[*labels, "seed"], dtype=object)
     table.insert(0, "method", _methods(table, labels))
+    table.insert(0, "member", pd.Series([run.get("member", -1) for run in runs], dtype=int))
     table.insert(0, "setting", pd.Series([run["setting"] for run in runs], dtype=str))
-    _check_replicates([run for run in runs if "files" in run], table.set_index("setting"))
-    rows = [_rows(folder, run) for run in runs if "files" in run]
-    messages = [(run["setting"], run["message"]) for run in failed]
+    done = [i for i, run in enumerate(runs) if "rows" in run]
+    lost = [i for i, run in enumerate(runs) if "rows" not in run]
+    _check_replicates([runs[i] for i in done], table.loc[done])
+    rows = [runs[i]["rows"].assign(run=i) for i in done]
+    place = {runs[i]["setting"]: i for i in reversed(done)}
     return Runs(
         folder,
         labels,
-        table.merge(pd.concat(rows)) if rows else table.iloc[:0].assign(metric="", value=0.0),
-        table.merge(pd.DataFrame(messages, columns=["setting", "message"], dtype=str)),
-        [run for run in runs if "files" in run],
+        table.merge(pd.concat(rows), left_index=True, right_on="run").drop(columns="run").reset_index(drop=True)
+        if rows
+        else table.iloc[:0].assign(metric="", value=0.0),
+        table.loc[lost].assign(message=[runs[i]["message"] for i in lost]).reset_index(drop=True),
+        sorted(finished, key=lambda manifest: place[manifest["setting"]]),
     )
+
+
+def _parts(folder: Path, manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The runs that a record holds: one, or one for each set of the labels that its rows have of their own."""
+    rows = pd.read_csv(folder / manifest["setting"] / ROWS)
+    members = manifest.get("members") or [{}]
+    seconds = manifest["seconds"].get("per_epoch")
+    cost = {COST[0]: seconds, COST[1]: manifest["peak_memory_mb"]}
+    cost_rows = pd.DataFrame([(name, value) for name, value in cost.items() if value is not None], columns=ROW)
+    own = manifest.get("own") or []
+    for key, part in rows.groupby(own, sort=False, dropna=False) if own else [((), rows)]:
+        values = dict(zip(own, np.array(key, dtype=object).tolist(), strict=True))
+        member = next(i for i, labels in enumerate(members) if labels.items() <= values.items())
+        yield {
+            **manifest,
+            "labels": manifest["labels"] | values,
+            "member": member if len(members) > 1 else -1,
+            "rows": pd.concat([part[ROW], cost_rows]),
+        }
 
 
 def _note(path: Path) -> dict[str, Any]:
@@ -96,13 +123,12 @@ def _methods(table: pd.DataFrame, labels: Sequence[str]) -> pd.Series:
         value = table[label].astype(str)
         several = value.groupby([*(table[key] for key in PLACE), name]).transform("nunique") > 1
         name = name.where(~several, name + f", {label}=" + value)
-    return name
+    return name.str.removeprefix("none, explain=")  # several explanations of plain networks: no prior to tell of
 
 
 def _check_replicates(finished: Sequence[dict[str, Any]], table: pd.DataFrame) -> None:
     first: dict[tuple[str, ...], dict[str, Any]] = {}
-    for run in finished:
-        method = tuple(table.loc[run["setting"], [*PLACE, "method"]])
+    for run, method in zip(finished, table[[*PLACE, "method"]].itertuples(index=False, name=None), strict=True):
         other = first.setdefault(method, run)
         if other["replicate"] != run["replicate"]:
             there, here = ({**one["config"], "seed": None} for one in (other, run))
@@ -110,14 +136,3 @@ def _check_replicates(finished: Sequence[dict[str, Any]], table: pd.DataFrame) -
                 f"{other['setting']} and {run['setting']} bear the same labels but differ in their config: "
                 f"{difference(there, here)}; give one of them another name=... or remove its folder"
             )
-
-
-def _rows(folder: Path, manifest: Mapping[str, Any]) -> pd.DataFrame:
-    """setting, metric, value of one run."""
-    table = pd.read_csv(folder / manifest["setting"] / ROWS)[["metric", "value"]]
-    seconds = manifest["seconds"].get("per_epoch")
-    cost = [(COST[0], seconds)] if seconds is not None else []
-    cost += [(COST[1], manifest["peak_memory_mb"])]
-    table = pd.concat([table, pd.DataFrame(cost, columns=table.columns)])
-    table.insert(0, "setting", manifest["setting"])
-    return table

@@ -1,0 +1,120 @@
+"""TRAINER: minimises task loss + weight * prior. The only optimizer.step() of the project."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name PyTorch users know
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
+
+from ..data import Dataset, Output
+from ..evaluate import validation_score
+from ..prior import NoPrior, Prior
+
+
+def task_loss(scores: Tensor, y: Tensor, output: Output) -> Tensor:
+    """Mean cross entropy (classes, binary) or mean squared error (regression) of scores (B, O) against y (B,)."""
+    if output == "classes":
+        return F.cross_entropy(scores, y)
+    scores = scores.reshape(-1)
+    return F.binary_cross_entropy_with_logits(scores, y) if output == "binary" else F.mse_loss(scores, y)
+
+
+def not_finite(loss: Tensor, penalty: Tensor, weight: float) -> str:
+    """What is said of a loss that is not finite."""
+    return f"task {loss:.3g}, penalty {penalty:.3g}, weight {weight:.3g}; try a smaller learning rate or prior.weight"
+
+
+@dataclass
+class Trainer:
+    """One training loop; the model ends with the weights of its best validation epoch.
+
+    With `finetune` > 0 the prior is off for `epochs` epochs and on for `finetune` more, which start from the best plain
+    weights and choose their own best epoch (Erion et al. 2021, sec. 2.4: 120 epochs, then 5 with the prior).
+    """
+
+    epochs: int
+    batch_size: int | None  # rows of a step; None: the whole training set
+    optimizer: Callable[..., Optimizer]
+    generator: torch.Generator  # of the order of the batches
+    finetune: int = 0
+    schedule: Callable[[Optimizer], LRScheduler] | None = None  # stepped once an epoch
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "finetune"):
+            value, least = getattr(self, name), int(name != "finetune")
+            if value is None and name == "batch_size":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"train.{name} is a whole number, {least} or more; found {value!r}")
+
+    def fit(self, model: nn.Module, data: Dataset, prior: Prior) -> pd.DataFrame:
+        """Train `model` in place. One row an epoch: epoch, phase, loss, penalty, the validation score, seconds."""
+        rows: list[dict[str, object]] = []
+        for phase, epochs, (active,) in self.phases([prior]):
+            best, kept = -float("inf"), model.state_dict()
+            for row in self._epochs(model, data, active, epochs):
+                score, value = validation_score(model, data)
+                rows.append({"epoch": len(rows) + 1, "phase": phase, **row, f"validation_{score}": value})
+                if value > best:
+                    best, kept = value, copy.deepcopy(model.state_dict())
+            model.load_state_dict(kept)
+        return pd.DataFrame(rows)
+
+    def phases(self, priors: Sequence[Prior]) -> list[tuple[str, int, Sequence[Prior]]]:
+        """Name, epochs and active priors of each phase; every phase starts from the best weights of the last one."""
+        if not self.finetune:
+            return [("prior", self.epochs, priors)]
+        return [("plain", self.epochs, [NoPrior()] * len(priors)), ("prior", self.finetune, priors)]
+
+    def _epochs(self, model: nn.Module, data: Dataset, prior: Prior, epochs: int) -> Iterator[dict[str, float]]:
+        optimizer = self.optimizer(model.parameters())
+        schedule = self.schedule(optimizer) if self.schedule else None
+        for epoch in tqdm(range(1, epochs + 1), unit="epoch", leave=False, disable=None):
+            start = time.perf_counter()
+            loss, penalty = self._epoch(model, data, prior, optimizer, epoch)
+            seconds = time.perf_counter() - start
+            if schedule:
+                schedule.step()
+            yield {"loss": loss, "penalty": penalty, "seconds": seconds}
+
+    def _epoch(
+        self, model: nn.Module, data: Dataset, prior: Prior, optimizer: Optimizer, epoch: int
+    ) -> tuple[float, float]:
+        """Mean task loss and mean penalty over the steps of one epoch."""
+        model.train()
+        sums = torch.zeros(2)
+        batches = torch.randperm(len(data.train), generator=self.generator)
+        batches = batches.split(self.batch_size or len(data.train))
+        for number, rows in enumerate(batches, 1):
+            try:
+                sums += torch.stack(self.step(model, data, prior, optimizer, rows.to(data.train.x.device))).cpu()
+            except FloatingPointError as error:
+                raise FloatingPointError(f"the loss is not finite at epoch {epoch}, step {number}: {error}") from error
+        loss_mean, penalty_mean = (sums / len(batches)).tolist()
+        return loss_mean, penalty_mean
+
+    def step(
+        self, model: nn.Module, data: Dataset, prior: Prior, optimizer: Optimizer, rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """One step on the training rows numbered `rows` (B,). Task loss and penalty; FloatingPointError on NaN."""
+        x, y = data.train.x[rows], data.train.y[rows]
+        loss = self.loss(model, x, y, data.output)
+        penalty = prior(model, x, y)  # after the task's forward pass, which moves BatchNorm's statistics
+        total = loss + prior.weight * penalty
+        if not torch.isfinite(total):
+            raise FloatingPointError(not_finite(loss, penalty, prior.weight))
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        return loss.detach(), penalty.detach()
+
+    def loss(self, model: nn.Module, x: Tensor, y: Tensor, output: Output) -> Tensor:
+        """What a step minimises beside the prior: the task's loss; a scheme of its own has another."""
+        return task_loss(model(x), y, output)
