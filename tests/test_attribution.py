@@ -15,6 +15,7 @@ from attrpriors.attribution import (
     Gradient,
     InputXGradient,
     IntegratedGradients,
+    SmoothGrad,
 )
 from attrpriors.data import Dataset
 
@@ -27,6 +28,7 @@ MAKERS: dict[str, Make] = {
     "expected_gradients": lambda background, chunk=512, seed=0: ExpectedGradients(
         background, 5, torch.Generator().manual_seed(seed), chunk
     ),
+    "smoothgrad": lambda background, chunk=512, seed=0: SmoothGrad(5, 0.2, torch.Generator().manual_seed(seed), chunk),
 }
 
 
@@ -47,7 +49,7 @@ def make(request: pytest.FixtureRequest) -> Make:
     return MAKERS[request.param]
 
 
-@pytest.fixture(params=["integrated_gradients", "expected_gradients"])
+@pytest.fixture(params=["integrated_gradients", "expected_gradients", "smoothgrad"])
 def path(request: pytest.FixtureRequest) -> Make:
     return MAKERS[request.param]
 

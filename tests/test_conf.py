@@ -26,7 +26,10 @@ from attrpriors.prior import NoPrior
 # choice -> the made-up data set that it is run on
 MODEL = {"linear": "binary", "mlp": "regression", "cnn": "images", "vgg16": "pictures", "resnet18": "pictures"}
 ATTRIBUTION = dict.fromkeys(
-    ("gradient", "input_x_gradient", "integrated_gradients", "expected_gradients", "ruler"), "images"
+    ("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "expected_gradients", "ruler"), "images"
+)
+EVALUATION_ONLY = dict.fromkeys(
+    ("random", "deep_lift", "gradient_shap", "guided_backprop", "occlusion", "kernel_shap"), "images"
 )
 PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
     ("none", "gini", "l1_attribution", "l2_attribution"), "binary"
@@ -79,8 +82,8 @@ def test_every_configuration_is_run_by_a_test() -> None:
         for path in (Path(__file__).parent / "data").glob("test_*.py")
         for name in re.findall(r'configured\("(\w+)"', path.read_text())
     }
-    groups = {"data": loaded, "model": MODEL, "attribution": ATTRIBUTION, "prior": PRIOR, "train": TRAIN}
-    groups |= {"evaluate": EVALUATE, "experiment": EXPERIMENTS, "hydra/launcher": LAUNCHER}
+    groups = {"data": loaded, "model": MODEL, "attribution": ATTRIBUTION | EVALUATION_ONLY, "prior": PRIOR}
+    groups |= {"train": TRAIN, "evaluate": EVALUATE, "experiment": EXPERIMENTS, "hydra/launcher": LAUNCHER}
     assert found == {f"{group}/{name}" for group, cases in groups.items() for name in cases} | {"config"}
 
 
@@ -101,6 +104,18 @@ def test_every_attribution_is_shaped_like_its_input(name: str, data: Dataset, ro
     phi = attribution(linear(data), data.test.x, data.test.y)
     assert phi.shape == data.test.x.shape
     assert torch.isfinite(phi).all()
+
+
+@pytest.mark.parametrize(("name", "data"), EVALUATION_ONLY.items(), indirect=["data"])
+def test_an_attribution_for_evaluation_only_explains_and_is_refused_in_training(name: str, data: Dataset) -> None:
+    cfg = composed(f"attribution@explain={name}").explain
+    explain = build(cfg, background=data.train.x, generator=draws())
+    with torch.no_grad():
+        phi = explain(linear(data), data.test.x, data.test.y)
+    assert phi.shape == data.test.x.shape
+    assert torch.isfinite(phi).all()
+    with pytest.raises(ValueError, match="cannot be trained through"):
+        explain(linear(data), data.test.x, data.test.y)
 
 
 @pytest.mark.parametrize(("name", "data"), PRIOR.items(), indirect=["data"])

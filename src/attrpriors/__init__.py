@@ -21,6 +21,8 @@ from .attribution import (
     Gradient,
     InputXGradient,
     IntegratedGradients,
+    Random,
+    SmoothGrad,
 )
 from .data import Dataset, Graph, Provenance, Split
 from .prior import (
@@ -48,6 +50,8 @@ __all__ = [
     "NoPrior",
     "Prior",
     "Provenance",
+    "Random",
+    "SmoothGrad",
     "Split",
     "Trainer",
     "gini",

@@ -1,4 +1,7 @@
-"""Integrated gradients: one baseline, a quadrature rule (Sundararajan, Taly, Yan 2017, arXiv 1703.01365)."""
+"""Integrated gradients: one baseline, a quadrature rule (Sundararajan, Taly, Yan 2017, arXiv 1703.01365).
+
+Letters: B batch, K nodes of a path, *F features.
+"""
 
 from typing import Literal
 
@@ -6,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .gradient import at_least_one, target
-from .path import column, path_sums
+from .baseline import Baseline
+from .gradient import at_least_one, evaluating, select, target
+from .path import Block, column, path_sums
 
 Rule = Literal["left", "right", "trapezoid", "gauss_legendre"]
+PANELS = 64  # times the steps of a path, at most, where a tolerance asks for more
 
 
 def quadrature(rule: Rule, steps: int) -> tuple[Tensor, Tensor]:
@@ -38,26 +43,61 @@ def _gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:
 class IntegratedGradients:
     """phi_i = (x_i - b_i) * integral over alpha in [0, 1] of d score / d x_i at b + alpha (x - b), b the baseline.
 
-    Eq. 1 of arXiv 1703.01365. `baseline`: a number or a tensor that broadcasts to one row of x.
+    Eq. 1 of arXiv 1703.01365. `baseline`, `background` and `blur` as of Baseline: a number, a row, "mean" or "blurred".
+
+    `tolerance`: double the steps of a row until its completeness gap is at most this share of its sum of |phi|;
+    at evaluation only, at most 64 times the steps (`integrate` tells what gap is left).
     """
 
     def __init__(
-        self, baseline: float | Tensor = 0.0, steps: int = 50, rule: Rule = "gauss_legendre", chunk: int = 512
+        self,
+        baseline: float | str | Tensor = 0.0,
+        steps: int = 50,
+        rule: Rule = "gauss_legendre",
+        chunk: int = 512,
+        background: Tensor | None = None,
+        blur: float = 5.0,
+        tolerance: float | None = None,
     ) -> None:
         at_least_one(chunk=chunk)
-        self.baseline, self.chunk = torch.as_tensor(baseline, dtype=torch.float64), chunk
+        if tolerance is not None and not tolerance > 0:
+            raise ValueError(f"tolerance is a share above 0; found {tolerance!r}")
+        self.baseline, self.chunk, self.tolerance = Baseline(baseline, background, blur), chunk, tolerance
         self.nodes, self.weights = quadrature(rule, steps)
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
-        try:
-            baseline = self.baseline.to(x).expand(1, *x.shape[1:])
-        except RuntimeError as error:
-            found, expected = tuple(self.baseline.shape), tuple(x.shape[1:])
-            raise ValueError(f"the baseline is shaped {found}, a row of x {expected}") from error
-        alpha, weight = (v.to(x).expand(len(x), -1) for v in (self.nodes, self.weights))
-        index = torch.zeros(alpha.shape, dtype=torch.int64, device=x.device)
+        if self.tolerance is None or torch.is_grad_enabled():
+            return self._integral(model, x, target(model, x, y, self.chunk), self.baseline(x), panels=1)
+        return self.integrate(model, x, y)[0]
 
-        def weighted(delta: Tensor, slope: Tensor, block: tuple[slice, slice]) -> tuple[Tensor, ...]:
+    def integrate(self, model: nn.Module, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """phi, shaped like x, and its completeness gap sum phi - (f(x) - f(b)), plain numbers (B,)."""
+        y, baseline = target(model, x, y, self.chunk), self.baseline(x)
+        phi = self._integral(model, x, y, baseline, panels=1)
+        change = self._score(model, x, y) - self._score(model, baseline, y)  # (B,)
+        gap, panels = phi.detach().flatten(1).sum(1) - change, 1
+        while self.tolerance is not None and not torch.is_grad_enabled() and panels < PANELS:
+            wide = (gap.abs() > self.tolerance * phi.abs().flatten(1).sum(1)).nonzero().squeeze(1)
+            if not len(wide):
+                break
+            panels *= 2
+            part = None if y is None else y[wide]
+            phi[wide] = self._integral(model, x[wide], part, baseline[wide], panels)
+            gap[wide] = phi[wide].flatten(1).sum(1) - change[wide]
+        return phi, gap
+
+    def _integral(self, model: nn.Module, x: Tensor, y: Tensor | None, baseline: Tensor, panels: int) -> Tensor:
+        """phi by the rule in each of `panels` equal parts of the path."""
+        nodes = (torch.arange(panels)[:, None] + self.nodes).flatten() / panels  # (K,)
+        alpha, weight = (v.to(x).expand(len(x), -1) for v in (nodes, self.weights.repeat(panels) / panels))
+        index = torch.arange(len(x), device=x.device)[:, None].expand(alpha.shape)
+
+        def weighted(delta: Tensor, slope: Tensor, block: Block) -> tuple[Tensor, ...]:
             return ((column(weight[block], delta) * delta * slope).sum(1),)
 
-        return path_sums(model, x, target(model, x, y, self.chunk), baseline, index, alpha, weighted, self.chunk)[0]
+        return path_sums(model, x, y, baseline, index, alpha, weighted, self.chunk)[0]
+
+    def _score(self, model: nn.Module, x: Tensor, y: Tensor | None) -> Tensor:
+        """The explained score of each row (B,), without a graph."""
+        with torch.no_grad(), evaluating(model):
+            return select(torch.cat([model(part) for part in x.split(self.chunk)]), y)
