@@ -67,13 +67,13 @@ class IntegratedGradients:
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
         if self.tolerance is None or torch.is_grad_enabled():
-            return self._integral(model, x, target(model, x, y, self.chunk), self.baseline(x), panels=1)
+            return self.integral(model, x, target(model, x, y, self.chunk), self.baseline(x), panels=1)
         return self.integrate(model, x, y)[0]
 
     def integrate(self, model: nn.Module, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """phi, shaped like x, and its completeness gap sum phi - (f(x) - f(b)), plain numbers (B,)."""
         y, baseline = target(model, x, y, self.chunk), self.baseline(x)
-        phi = self._integral(model, x, y, baseline, panels=1)
+        phi = self.integral(model, x, y, baseline, panels=1)
         change = self._score(model, x, y) - self._score(model, baseline, y)  # (B,)
         gap, panels = phi.detach().flatten(1).sum(1) - change, 1
         while self.tolerance is not None and not torch.is_grad_enabled() and panels < PANELS:
@@ -82,11 +82,11 @@ class IntegratedGradients:
                 break
             panels *= 2
             part = None if y is None else y[wide]
-            phi[wide] = self._integral(model, x[wide], part, baseline[wide], panels)
+            phi[wide] = self.integral(model, x[wide], part, baseline[wide], panels)
             gap[wide] = phi[wide].flatten(1).sum(1) - change[wide]
         return phi, gap
 
-    def _integral(self, model: nn.Module, x: Tensor, y: Tensor | None, baseline: Tensor, panels: int) -> Tensor:
+    def integral(self, model: nn.Module, x: Tensor, y: Tensor | None, baseline: Tensor, panels: int) -> Tensor:
         """phi by the rule in each of `panels` equal parts of the path."""
         nodes = (torch.arange(panels)[:, None] + self.nodes).flatten() / panels  # (K,)
         alpha, weight = (v.to(x).expand(len(x), -1) for v in (nodes, self.weights.repeat(panels) / panels))
