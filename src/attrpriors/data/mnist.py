@@ -4,6 +4,8 @@ The 10,000 published test images stay the test part; validation is carved from t
 """
 
 import gzip
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -28,11 +30,18 @@ def load(root: str = "data", train: int = 55_000, validation: int = 5_000, *, se
     The validation images do not depend on `train`, and a smaller `train` is a part of a larger one.
     x is (N, 1, 28, 28) in [-0.5, 0.5].
     """
+    return from_idx("mnist", Provenance("MNIST"), FILES, root, train, validation, seed)
+
+
+def from_idx(
+    name: str, source: Provenance, files: Sequence[File], root: str, train: int, validation: int, seed: int
+) -> Dataset:
+    """The same of `files` in the format of MNIST: images and labels of training, images and labels of the test."""
     # torchvision would read uncompressed copies without checking them; these are the verified bytes
-    images, labels, test_images, test_labels = (read_idx(verified(root, file).read_bytes()) for file in FILES)
+    images, labels, test_images, test_labels = (read_idx(verified(root, file).read_bytes()) for file in files)
     if min(train, validation) < 1 or train + validation > len(images):
         raise ValueError(
-            f"mnist: train={train} and validation={validation} must be at least 1 "
+            f"{name}: train={train} and validation={validation} must be at least 1 "
             f"and together at most {len(images)}, the number of training images"
         )
     order = np.random.default_rng(seed).permutation(len(images))
@@ -42,7 +51,7 @@ def load(root: str = "data", train: int = 55_000, validation: int = 5_000, *, se
         return Split(scaled(images[rows]), torch.from_numpy(labels[rows]).long(), unit)
 
     return Dataset(
-        name="mnist",
+        name=name,
         output="classes",
         outputs=10,
         train=part(order[validation : validation + train]),
@@ -52,7 +61,7 @@ def load(root: str = "data", train: int = 55_000, validation: int = 5_000, *, se
             torch.from_numpy(test_labels).long(),
             np.array([f"test/{row}" for row in range(len(test_images))]),
         ),
-        provenance=Provenance("MNIST", files={file.path: file.sha256 for file in FILES}),
+        provenance=replace(source, files={file.path: file.sha256 for file in files}),
     )
 
 
