@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from attrpriors import record
-from attrpriors.build import build
+from attrpriors.build import build, complete
 from attrpriors.record import stream
 from attrpriors.record.members import Fit, Member, together
 
@@ -21,7 +21,7 @@ def main(cfg: DictConfig) -> Member:
     explain = build(cfg.explain, background=data.train.x, generator=stream(cfg.seed, "explain"))
     evaluate = build(cfg.evaluate, generator=stream(cfg.seed, "evaluate"))
     history = yield Fit(trainer, model, data, prior)  # the members of an ensemble meet here and are trained together
-    rows, arrays = evaluate(model, data, explain)
+    rows, arrays = complete(evaluate, model=model, data=data, attribution=attribution, explain=explain, history=history)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return record.Outcome(rows, history, arrays, data.provenance, parameters)
 

@@ -102,10 +102,10 @@ def graph_variation(phi: Tensor, data: Dataset) -> Tensor:
 def gini_coefficient(v: Tensor) -> Tensor:
     """Gini coefficient of v >= 0, shaped (F,): 0 all equal, (F-1)/F a single non-zero; 0 where all are zero."""
     n = len(v)
-    rank = torch.arange(1, n + 1, device=v.device, dtype=v.dtype)
+    signs = torch.arange(1 - n, n, 2, device=v.device, dtype=v.dtype)  # 2 rank - n - 1, of the sorted values
+    signs = torch.empty_like(v).scatter(0, v.detach().argsort(), signs)
     total = v.sum()
-    spread = ((2 * rank - n - 1) * v.sort().values).sum()
-    return torch.where(total > 0, spread / (n * torch.where(total > 0, total, 1)), 0 * spread)
+    return (signs * v).sum() / (n * (total + (total == 0)))
 
 
 def gini(phi: Tensor, data: Dataset | None = None) -> Tensor:
@@ -124,3 +124,10 @@ def l1_attribution(phi: Tensor, data: Dataset | None = None) -> Tensor:
 def l2_attribution(phi: Tensor, data: Dataset | None = None) -> Tensor:
     """Euclidean norm of all attributions (the authors' l2eg). phi (B, *F)."""
     return torch.linalg.vector_norm(phi)
+
+
+def irrelevant_attribution(phi: Tensor, data: Dataset) -> Tensor:
+    """Mean |phi| of each feature that does not matter, summed (as Ross et al. 2017, arXiv 1703.03717). phi (B, F)."""
+    if data.truth is None:
+        raise ValueError(f"irrelevant_attribution needs data that know which features matter; {data.name} does not")
+    return phi.abs().mean(0)[~data.truth].sum()

@@ -6,7 +6,8 @@ y is None; with one score, shaped (B,) or (B, 1), that score, whatever y is. The
 given back as it was, so that no layer mixes examples.
 
 gradient, smoothgrad: input gradients. path: sums along straight paths. integrated, expected: the two path methods.
-control: random attributions. peer: methods of captum. Both are for evaluation only.
+scale: any of them, of a probability or a log-probability. control: random attributions. peer: methods of captum. Both
+are for evaluation only.
 """
 
 from collections.abc import Sequence
@@ -17,15 +18,19 @@ from torch import Tensor, nn
 from .control import Random
 from .expected import ExpectedGradients
 from .gradient import Gradient, InputXGradient
+from .greedy_pig import GreedyPIG
 from .integrated import IntegratedGradients
+from .scale import OnScale
 from .smoothgrad import SmoothGrad
 
 __all__ = [
     "Attribution",
     "ExpectedGradients",
     "Gradient",
+    "GreedyPIG",
     "InputXGradient",
     "IntegratedGradients",
+    "OnScale",
     "Random",
     "SmoothGrad",
 ]
@@ -42,6 +47,8 @@ def of_members(attributions: Sequence[Attribution]) -> Attribution:
     first = attributions[0]
     if isinstance(first, ExpectedGradients):
         return ExpectedGradients.of_members(attributions)  # type: ignore[arg-type]
+    if isinstance(first, OnScale):
+        return first.around(of_members([one.attribution for one in attributions]))  # type: ignore[attr-defined]
     if hasattr(first, "generator"):
         raise ValueError(
             f"train=ensemble trains through attributions without draws, or expected_gradients; "

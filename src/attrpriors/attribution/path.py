@@ -41,7 +41,7 @@ def path_sums(
             added = statistic(delta, slope, block)
             total = tuple(map(torch.add, total, added)) if total else added
         sums.append(total)
-    return [torch.cat(column) for column in zip(*sums, strict=True)]
+    return list(sums[0]) if len(sums) == 1 else [torch.cat(column) for column in zip(*sums, strict=True)]
 
 
 def _slices(length: int, size: int) -> Iterator[slice]:

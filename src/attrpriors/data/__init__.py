@@ -44,11 +44,17 @@ class Graph:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the rows come from. `stand_in` is empty for the real data set itself, else it says what this is."""
+    """Where the rows come from. `stand_in` is empty for the data set itself, else it says what this is."""
 
     name: str  # "GDSC drug response"
     stand_in: str = ""  # "simulated", "5,000 of 60,000 training digits", "JPEG copies"
     files: Mapping[str, str] = field(default_factory=dict)  # file name -> sha256
+    kind: str = "real"  # or "generated": a data set that is a program
+
+    @property
+    def source(self) -> str:
+        """What the rows are, in the words of a table: "real", "generated", "stand-in: simulated"."""
+        return f"stand-in: {self.stand_in}" if self.stand_in else self.kind
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from .. import prior
-from ..attribution import Attribution
+from ..attribution import Attribution, ExpectedGradients
 from ..attribution.gradient import evaluating, select
 from ..data import Dataset, Output, Split
 
@@ -30,12 +30,20 @@ DIRECTION = {
     "total_variation": "lower",
     "graph_variation": "lower",
     "gini": "higher",
+    "standard_error": "lower",  # mean over rows and features, as a share of the mean |phi|
     "completeness_error": "lower",
     "truth_average_precision": "higher",
+    "top_kept": "higher",
+    "ruler_top_kept": "higher",
+    "rank_correlation": "higher",
+    "ssim": "higher",
+    "keep": "higher",  # evaluate.masking
+    "remove": "higher",
+    "converged_epoch": "lower",
+    "gradients_to_converge": "lower",
     "seconds_per_epoch": "lower",
     "peak_memory_mb": "lower",
 }
-VALIDATION = {"classes": "accuracy", "binary": "roc_auc", "regression": "r2"}  # what chooses the best epoch
 
 
 def better(metric: str) -> str:
@@ -53,7 +61,7 @@ def performance(scores: Tensor, split: Split, output: Output) -> Iterator[Row]:
     """How well scores (N, O) predict y (N,); regression metrics are in the outcome's own unit."""
     y = split.y.cpu()
     if output == "classes":
-        yield "accuracy", float((scores.argmax(1).cpu() == y).float().mean())
+        yield "accuracy", float((scores.argmax(1).cpu() == y).double().mean())
         yield "log_loss", float(F.cross_entropy(scores.cpu().double(), y))
         return
     score = scores.reshape(-1).cpu().double()
@@ -77,12 +85,27 @@ def validation_score(model: nn.Module, data: Dataset) -> Row:
 
 def validation_of(scores: Tensor, data: Dataset) -> Row:
     """The same, from the scores (N, O) of the validation rows."""
-    chosen = VALIDATION[data.output]
-    if not torch.isfinite(scores).all():
+    score, y = scores.detach().cpu().double().numpy(), data.val.y.cpu().numpy()
+    if not np.isfinite(score).all():
         raise FloatingPointError("the model's validation scores are not finite")
-    if data.output == "binary" and len(data.val.y.unique()) < 2:
-        raise ValueError(f"{data.name}: the validation rows hold one class only, ROC-AUC cannot choose an epoch")
-    return chosen, dict(performance(scores, data.val, data.output))[chosen]
+    if data.output == "classes":
+        return "accuracy", float((score.argmax(1) == y).mean())
+    if data.output == "binary":
+        if y.min() == y.max():
+            raise ValueError(f"{data.name}: the validation rows hold one class only, ROC-AUC cannot choose an epoch")
+        return "roc_auc", roc_auc(score.reshape(-1), y)
+    offset = 0 if data.val.offset is None else data.val.offset.cpu().double().numpy()
+    return "r2", float(metrics.r2_score(y + offset, score.reshape(-1) + offset))
+
+
+def roc_auc(score: np.ndarray, y: np.ndarray) -> float:
+    """Share of pairs of a positive and a negative row that are in order, ties by half: the area under the ROC curve.
+
+    score and y (N,). What scikit-learn gives, a hundred times as fast for a hundred rows: it is asked every epoch.
+    """
+    negative, positive = np.sort(score[y < 0.5]), score[y > 0.5]
+    below = np.searchsorted(negative, positive, "left") + np.searchsorted(negative, positive, "right")
+    return float(below.sum() / (2 * len(negative) * len(positive)))
 
 
 def salt_and_pepper(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -144,7 +167,7 @@ class Evaluation:
         rows = torch.randperm(len(data.test), generator=self.generator)[: self.explained]
         x, y = data.test.x[rows.to(data.test.x.device)], data.test.y[rows.to(data.test.x.device)]
         with torch.no_grad():
-            phi = explain(model, x, y)  # (M, *F)
+            phi, error = estimated(explain, model, x, y)  # (M, *F)
         measured: list[Row] = [("gini", -float(prior.gini(phi, data)))]
         if len(data.shape) == 3:
             measured += [("total_variation", float(prior.total_variation(phi, data)))]
@@ -158,7 +181,16 @@ class Evaluation:
         if data.truth is not None:
             truth, found = data.truth.cpu(), phi.abs().mean(0).cpu()
             measured += [("truth_average_precision", float(metrics.average_precision_score(truth, found)))]
+        if len(error):
+            measured += [("standard_error", float(error.mean() / phi.abs().mean()))]
         return [*measured, ("completeness_error", completeness_error(model, x, y, phi, data.train.x))], arrays
+
+
+def estimated(explain: Attribution, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """phi and its Monte-Carlo standard error (M, *F), which is empty for an attribution that does not estimate."""
+    if isinstance(explain, ExpectedGradients):
+        return explain.estimate(model, x, y)
+    return explain(model, x, y), x.new_empty(0)
 
 
 def completeness_error(model: nn.Module, x: Tensor, y: Tensor, phi: Tensor, background: Tensor) -> float:

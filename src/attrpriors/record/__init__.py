@@ -196,7 +196,7 @@ def _perform(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -
     start = time.perf_counter()
     outcome = task(cfg)
     seconds = {"total": time.perf_counter() - start} | _epoch_seconds(outcome.history)
-    labels = run.labels | {"source": f"stand-in: {outcome.data.stand_in}" if outcome.data.stand_in else "real"}
+    labels = run.labels | {"source": outcome.data.source}
     files = _files(outcome, labels)
     manifest = {
         "setting": run.setting,
@@ -224,6 +224,8 @@ def _perform(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -
 def _prepare(cfg: DictConfig) -> None:
     """Device, threads, and the global generators."""
     machine.check(cfg.device)
+    machine.choose_matmul()
+    machine.keep_freed_memory()
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     if not isinstance(cfg.seed, ListConfig):  # else each member of the run has its own

@@ -7,7 +7,7 @@ Letters: M members, N training rows of a member, B rows of its batch, *F feature
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -97,11 +97,11 @@ class Group:
                 seconds = (time.perf_counter() - start) / len(self.models)
                 if schedule:
                     schedule.step()
-                better = []
+                better, seen = [], self._watched()
                 for member, (score, value) in self._validate().items():
                     loss, penalty = means[member]
                     row = {"loss": loss, "penalty": penalty, "seconds": seconds, f"validation_{score}": value}
-                    rows[member].append({"epoch": len(rows[member]) + 1, "phase": phase, **row})
+                    rows[member].append({"epoch": len(rows[member]) + 1, "phase": phase, **row, **seen[member]})
                     if value > best[member]:
                         best[member] = value
                         better.append(member)
@@ -144,6 +144,14 @@ class Group:
         (loss + weight * penalty).sum().backward()  # members share no weight: each gets its own gradient
         optimizer.step()
         return loss.detach(), penalty.detach()
+
+    def _watched(self) -> list[Mapping[str, float]]:
+        """What the settings watch of each member."""
+        watch = self.settings.watch
+        if watch is None:
+            return [{}] * len(self.models)
+        unstack(self.net, self.models)
+        return [watch(model, data) for model, data in zip(self.models, self.datas, strict=True)]
 
     def _validate(self) -> dict[int, tuple[str, float]]:
         """Member -> the validation score that chooses its epoch; members whose scores are not finite are lost."""

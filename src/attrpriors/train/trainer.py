@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -45,6 +45,7 @@ class Trainer:
     generator: torch.Generator  # of the order of the batches
     finetune: int = 0
     schedule: Callable[[Optimizer], LRScheduler] | None = None  # stepped once an epoch
+    watch: Callable[[nn.Module, Dataset], Mapping[str, float]] | None = None  # columns more of the history
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "finetune"):
@@ -61,7 +62,8 @@ class Trainer:
             best, kept = -float("inf"), model.state_dict()
             for row in self._epochs(model, data, active, epochs):
                 score, value = validation_score(model, data)
-                rows.append({"epoch": len(rows) + 1, "phase": phase, **row, f"validation_{score}": value})
+                seen = self.watch(model, data) if self.watch else {}
+                rows.append({"epoch": len(rows) + 1, "phase": phase, **row, f"validation_{score}": value, **seen})
                 if value > best:
                     best, kept = value, copy.deepcopy(model.state_dict())
             model.load_state_dict(kept)
