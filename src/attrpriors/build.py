@@ -11,6 +11,8 @@ from .choices import choices
 
 # ${choices:} in the help of conf/config.yaml
 OmegaConf.register_new_resolver("choices", choices, replace=True)
+# ${range:20}, ${range:1000,1010}: the list of whole numbers, as Python's range
+OmegaConf.register_new_resolver("range", lambda *bounds: list(range(*bounds)), replace=True)
 
 
 def build(node: DictConfig, **live: Any) -> Any:

@@ -228,7 +228,7 @@ def _prepare(cfg: DictConfig) -> None:
     machine.keep_freed_memory()
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
-    if not isinstance(cfg.seed, ListConfig):  # else each member of the run has its own
+    if not isinstance(cfg.seed, list | ListConfig):  # else each member of the run has its own
         seed_global_generators(cfg.seed)
     torch.backends.cudnn.deterministic = True
     machine.reset_peak_memory(cfg.device)

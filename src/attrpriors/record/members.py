@@ -55,7 +55,7 @@ def together(member: Callable[[DictConfig], Member]) -> Callable[[DictConfig], O
 def spread(cfg: DictConfig) -> tuple[list[dict[str, Any]], list[DictConfig]]:
     """Labels and config of each member: every combination of what is a list."""
     values = {key: OmegaConf.select(cfg, key) for key in LISTS}
-    lists = {key: list(value) for key, value in values.items() if isinstance(value, ListConfig)}
+    lists = {key: list(value) for key, value in values.items() if isinstance(value, list | ListConfig)}
     if not all(lists.values()):
         raise ValueError(f"{', '.join(lists)}: a list of members is not empty")
     labels, configs = [], []

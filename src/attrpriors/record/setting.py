@@ -48,9 +48,17 @@ def identify(cfg: DictConfig) -> Run:
 
 def folder_name(chosen: Mapping[str, Any]) -> str:
     """ "prior=gini,seed=0"; ends in a digest where a character or the length had to give way."""
-    full = ",".join(f"{key}={value}" for key, value in chosen.items())
+    full = ",".join(f"{key}={_short(value)}" for key, value in chosen.items())
     name = re.sub(r"[^\w.,=+@\[\]-]", "_", full, flags=re.ASCII)[:180]
     return name if name == full else f"{name}-{digest(full)[:8]}"
+
+
+def _short(value: Any) -> Any:
+    """A list of whole numbers in a row by its ends: "[0,1,2,3]" is "0..3"."""
+    ends = re.fullmatch(r"\[(\d+),.*,(\d+)\]", str(value))
+    if not ends or json.loads(value) != list(range(int(ends[1]), int(ends[2]) + 1)):
+        return value
+    return f"{ends[1]}..{ends[2]}"
 
 
 def look_up(config: Mapping[str, Any], choices: Mapping[str, str], key: str) -> Any:
