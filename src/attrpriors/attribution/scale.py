@@ -1,0 +1,72 @@
+"""Attributions on another scale than the score's: of the probability, of log-probabilities.
+
+Letters: B batch, O scores. One score is the log-odds of the second of two outcomes, several are those before softmax.
+"""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from ..build import complete
+
+
+def probability(scores: Tensor) -> Tensor:
+    """Of each outcome."""
+    return scores.softmax(1) if several(scores) else scores.sigmoid()
+
+
+def log_probability(scores: Tensor) -> Tensor:
+    """Of each outcome."""
+    return F.log_softmax(scores, 1) if several(scores) else F.logsigmoid(scores)
+
+
+def log_probabilities(scores: Tensor) -> Tensor:
+    """Summed over all outcomes, shaped (B, 1): of one score z, 2 log sigmoid(z) - z."""
+    if several(scores):
+        return F.log_softmax(scores, 1).sum(1, keepdim=True)
+    return 2 * F.logsigmoid(scores) - scores
+
+
+def several(scores: Tensor) -> bool:
+    return scores.ndim == 2 and scores.shape[1] > 1
+
+
+SCALES = {scale.__name__: scale for scale in (probability, log_probability, log_probabilities)}
+
+
+class OnScale:
+    """`attribution` of what `scale` makes of the scores, one of SCALES.
+
+    The gradient of log_probabilities is what Ross et al. 2017 (arXiv 1703.03717) penalise. `attribution` makes the
+    attribution, from `generator` if it draws.
+    """
+
+    def __init__(
+        self, scale: str, attribution: Callable[..., Callable[..., Tensor]], generator: torch.Generator | None = None
+    ) -> None:
+        if scale not in SCALES:
+            raise ValueError(f"scale is one of {', '.join(SCALES)}; found {scale!r}")
+        self.scale, self.attribution = SCALES[scale], complete(attribution, generator=generator)
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.attribution(Scaled(model, self.scale), x, y)
+
+    def around(self, attribution: Callable[..., Tensor]) -> "OnScale":
+        """The same scale with another attribution, which is ready."""
+        other = copy.copy(self)
+        other.attribution = attribution
+        return other
+
+
+class Scaled(nn.Module):
+    """`scale` of the model's scores."""
+
+    def __init__(self, model: nn.Module, scale: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.model, self.scale = model, scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale(self.model(x))

@@ -1,0 +1,122 @@
+"""PUBLISHED: what was measured beside what was published, and how often one method is ahead of another.
+
+An experiment's published numbers lie in experiments/NAME.csv: data, a label that tells the methods apart, metric,
+published (or "never", of an event; empty: not published). Written to results/NAME/published.csv and .md when a sweep ends.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from scipy import stats
+
+from ..record import sentence, write
+from . import summarise
+from .runs import PLACE, read
+
+NEVER = "never"
+
+
+class AfterSweep(Callback):
+    """Hydra's callback, after that of the tables. `compared`: two methods, the first of which should be ahead."""
+
+    def __init__(self, numbers: str, label: str, compared: Sequence[str] = ()) -> None:
+        self.numbers, self.label, self.compared = Path(numbers), label, tuple(compared)
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        folder = Path(config.results, config.name)
+        try:
+            text = collect(folder, self.numbers, self.label, self.compared)
+        except Exception as error:
+            sys.exit(f"no published numbers beside those of {folder}: {sentence(error)}")
+        print(f"\n{text}\npublished: {folder / 'published.csv'}", flush=True)
+
+
+def collect(folder: Path, numbers: Path, label: str, compared: Sequence[str]) -> str:
+    """Write published.csv and published.md of a results folder; the text of the latter."""
+    runs = read(folder)
+    published = pd.read_csv(numbers, comment="#", dtype={"published": str}, keep_default_na=False)
+    key = ["data", label, "metric"]
+    never = runs.rows["value"].isna().groupby([runs.rows[name] for name in key]).sum().rename("never").reset_index()
+    table = published.merge(summarise(runs), on=key).merge(never, on=key)
+    number = pd.to_numeric(table["published"], errors="coerce")
+    table = table.assign(deviation=table["mean"] / number - 1)
+    columns = [*PLACE, label, "metric", "published", "mean", "low", "high", "n", "never", "deviation"]
+    text = f"Cells: measured ± half-width of the 95 % t interval / published ({source(numbers)})"
+    text += ", deviation where two methods are compared.\n" if compared else ".\n"
+    for place, part in table.groupby(PLACE, sort=False):
+        data, kind, model = place
+        text += f"\n### {data} ({kind}), model {model}\n\n"
+        gaps = paired(runs.rows[runs.rows["data"] == data], part, label, compared) if compared else pd.DataFrame()
+        text += "".join(f"{line}\n" for line in said(part, gaps, label, compared)) if compared else ""
+        text += f"{wide(part, gaps, label, compared).to_markdown(disable_numparse=True)}\n"
+    write(folder / "published.csv", table[columns].to_csv(index=False, na_rep="nan").encode())
+    write(folder / "published.md", text.encode())
+    return text
+
+
+def source(numbers: Path) -> str:
+    """Where the numbers are from: the first line of their file."""
+    return numbers.read_text().partition("\n")[0].removeprefix("# ")
+
+
+def paired(rows: pd.DataFrame, table: pd.DataFrame, label: str, compared: Sequence[str]) -> pd.DataFrame:
+    """metric -> difference of the two compared methods over the seeds, low and high of its 95 % t interval, published."""
+    one, other = compared
+    rows = rows[rows[label].isin(compared) & rows["metric"].isin(table["metric"])]
+    values = rows.pivot(index=["metric", "seed"], columns=label, values="value").astype(float)
+    gap = (values[one] - values[other]).groupby("metric")
+    half = stats.t.ppf(0.975, gap.size() - 1) * gap.sem()
+    gaps = pd.DataFrame({"difference": gap.mean(), "low": gap.mean() - half, "high": gap.mean() + half})
+    numbers = table.assign(number=pd.to_numeric(table["published"])).pivot(
+        index="metric", columns=label, values="number"
+    )
+    return gaps.assign(published=numbers[one] - numbers[other]).reindex(table["metric"].unique())
+
+
+def said(table: pd.DataFrame, gaps: pd.DataFrame, label: str, compared: Sequence[str]) -> Iterator[str]:
+    """Sentences: how often the first of two methods is ahead, and how far the numbers are from the published ones."""
+    one, other = compared
+    yield (
+        f"{one} is ahead of {other} in {ahead(gaps['difference'])}; published: {ahead(gaps['published'])}. "
+        f"The paired interval is above zero in {(gaps['low'] > 0).sum()} metrics, "
+        f"below zero in {(gaps['high'] < 0).sum()}."
+    )
+    yield ""
+    far = table[table[label].isin(compared)].set_index("metric")["deviation"].abs()
+    yield f"Deviation of the two from the published numbers: median {far.median():.1%}, at most {far.max():.1%}."
+    yield ""
+
+
+def ahead(difference: pd.Series) -> str:
+    """ "17 of 18 metrics (one-sided binomial p = 7.2e-05)"."""
+    wins, of = int((difference > 0).sum()), len(difference)
+    p = stats.binomtest(wins, of, alternative="greater").pvalue
+    return f"{wins} of {of} metrics (one-sided binomial p = {p:.2g})"
+
+
+def wide(table: pd.DataFrame, gaps: pd.DataFrame, label: str, compared: Sequence[str]) -> pd.DataFrame:
+    """A row a metric and a column a method; of a single metric, a row a method."""
+    shown = table.assign(deviation=table["deviation"].where(table[label].isin(compared)))
+    cells = table.assign(cell=[cell(row) for _, row in shown.iterrows()])
+    index, columns = ("metric", label) if table["metric"].nunique() > 1 else (label, "metric")
+    pivot = cells.pivot(index=index, columns=columns, values="cell")
+    pivot = pivot.reindex(index=table[index].unique(), columns=table[columns].unique())
+    if len(gaps):
+        gaps = gaps.assign(mean=gaps["difference"], never=0, deviation=np.nan, published=gaps["published"].round(3))
+        pivot.insert(2, "difference", [cell(row) for _, row in gaps.iterrows()])
+    return pivot
+
+
+def cell(row: pd.Series) -> str:
+    """ "3.758 ± 0.140 / 3.800, -1.1 %", or in how many runs never."""
+    text = f"{row['mean']:.3f}" + (f" ± {row['high'] - row['mean']:.3f}" if row["high"] > row["mean"] else "")
+    if row["never"]:
+        text = NEVER if row["never"] == row["n"] else f"{NEVER} in {row['never']} of {row['n']} runs"
+    text += f" / {row['published']}" if row["published"] != "" else ""
+    return text if np.isnan(row["deviation"]) else f"{text}, {100 * row['deviation']:+.1f} %"
