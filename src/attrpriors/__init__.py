@@ -21,6 +21,7 @@ from .attribution import (
     Gradient,
     InputXGradient,
     IntegratedGradients,
+    OnScale,
     Random,
     SmoothGrad,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "InputXGradient",
     "IntegratedGradients",
     "NoPrior",
+    "OnScale",
     "Prior",
     "Provenance",
     "Random",
