@@ -15,6 +15,7 @@ import torch
 
 from ..record import MANIFEST, machine, write
 from . import growth, page
+from .ceiling import prepare
 from .formulation import load_authors
 from .plan import FULL, PARTS, QUICK, Plan, measured
 
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None, plan: Plan | None = None) -> No
             load_authors(given.authors)
     except ValueError as refusal:
         sys.exit(str(refusal))
+    prepare()
     torch.set_num_threads(given.threads)
     folder = given.folder or Path("results/quick/bench" if given.quick else "results/bench")
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,6 @@ import copy
 import importlib.util
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,9 +22,9 @@ from ..attribution.expected import Estimator
 from ..data import Dataset
 from . import memory
 from .case import Case
-from .ceiling import onednn
-from .clock import interleaved, quartiles
-from .formulation import Around, Authors, load_authors
+from .ceiling import default_matmul, routed
+from .clock import Task, interleaved, quartiles
+from .formulation import DEFAULT, Authors, load_authors
 
 COLUMNS = ("case", "method", "items_per_second", "peak_mb", "low", "high")
 MEMORY = ("case", "method", "k", "peak_mb")
@@ -38,15 +37,10 @@ def methods(
 ) -> dict[str, Callable[[], Explain]]:
     """Method -> a function that makes it."""
     own = partial(ours, model, data, k)
-    found: dict[str, Callable[[], Explain]] = {
-        "ours": partial(own, "independent"),
-        "ours, controlled": partial(own, "controlled"),
-    }
-    if data.train.x.device.type == "cpu":
-        found["ours, oneDNN matmul"] = partial(own, "independent", onednn)
+    found: dict[str, Callable[[], Explain]] = {"ours": own, "ours, controlled": partial(own, "controlled")}
     if len(case.shape) == 3:
         last = copy.deepcopy(model).to(memory_format=torch.channels_last)
-        found["ours, channels_last"] = partial(ours, last, data, k, "independent")
+        found["ours, channels_last"] = partial(ours, last, data, k)
     if importlib.util.find_spec("captum"):
         found["captum GradientShap"] = partial(captum, model, data, k)
     if importlib.util.find_spec("shap"):
@@ -56,11 +50,11 @@ def methods(
     return found
 
 
-def ours(model: nn.Module, data: Dataset, k: int, estimator: Estimator, around: Around = nullcontext) -> Explain:
+def ours(model: nn.Module, data: Dataset, k: int, estimator: Estimator = "independent") -> Explain:
     explain = ExpectedGradients(data.train.x, k, torch.Generator().manual_seed(1), estimator=estimator)
 
     def run(x: Tensor, y: Tensor | None) -> Tensor:
-        with torch.no_grad(), around():
+        with torch.no_grad():
             return explain(model, x, y)
 
     return run
@@ -92,6 +86,12 @@ def in_batches(case: Case, model: nn.Module, data: Dataset, k: int, authors: Mod
     return run
 
 
+def by_default(run: Explain, x: Tensor, y: Tensor | None) -> None:
+    """With PyTorch's default route of matrix products."""
+    with default_matmul():
+        run(x, y)
+
+
 def explained(data: Dataset, model: nn.Module, items: int) -> tuple[Tensor, Tensor | None]:
     """Rows x and their predicted classes, None where there is one score."""
     x = data.test.x[:items]
@@ -110,10 +110,13 @@ def measure(items: Mapping[Case, int], k: int, rounds: int, device: str, checkou
         model = case.model(data).to(device).eval()
         x, y = explained(data, model, count)
         explain = {name: make() for name, make in methods(case, data, model, k, authors).items()}
-        times = interleaved({name: partial(run, x, y) for name, run in explain.items()}, rounds, device)
-        for name in times:
-            rate = count / times[name]
-            megabytes = memory.peak(case.name, name, k, count, device, checkout)
+        peak = {name: memory.peak(case.name, name, k, count, device, checkout) for name in explain}
+        tasks: dict[str, Task] = {name: partial(run, x, y) for name, run in explain.items()}
+        if routed(device):
+            tasks |= {f"{name}{DEFAULT}": partial(by_default, run, x, y) for name, run in explain.items()}
+        for name, seconds in interleaved(tasks, rounds, device).items():
+            rate = count / seconds
+            megabytes = peak[name.removesuffix(DEFAULT)]
             row = {"case": case.name, "method": name, "items_per_second": rate.median(), "peak_mb": megabytes}
             rows.append(row | quartiles(rate))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -14,26 +14,27 @@ from .clock import Task, interleaved, quartiles
 COLUMNS = ("measure", "unit", "value", "low", "high", "threads", "processor", "torch")
 
 
+def prepare() -> None:
+    """The process as a run of this project has it."""
+    machine.choose_matmul()
+    machine.keep_freed_memory()
+
+
+def routed(device: str | torch.device) -> bool:
+    """Whether float32 products take another route than PyTorch's default on this processor."""
+    return torch.device(device).type == "cpu" and machine.choose_matmul()["route"] != "default"
+
+
 @contextmanager
-def onednn() -> Iterator[None]:
-    """Matrix products of float32 by oneDNN: on most CPUs a faster kernel, on one with AMX a rounding to bfloat16."""
+def default_matmul() -> Iterator[None]:
+    """Float32 products as PyTorch computes them where nothing is chosen."""
     backend = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = backend.fp32_precision
-    backend.fp32_precision = "bf16"
+    backend.fp32_precision = "none"
     try:
         yield
     finally:
         backend.fp32_precision = before
-
-
-def onednn_error() -> float:
-    """Largest error of oneDNN's matrix product against float64, as a share of the largest entry."""
-    draws = torch.Generator().manual_seed(0)
-    one, other = (torch.randn(512, 512, generator=draws) for _ in range(2))
-    with onednn():
-        found = one @ other
-    exact = one.double() @ other.double()
-    return float((found.double() - exact).abs().max() / exact.abs().max())
 
 
 def measure(rounds: int, device: str, size: int = 1024) -> pd.DataFrame:
@@ -48,13 +49,12 @@ def measure(rounds: int, device: str, size: int = 1024) -> pd.DataFrame:
     block, copy = torch.zeros(2, 64 * size**2, dtype=torch.uint8, device=device)
     points = image.numel()  # of the result, which is padded to the size of the image
 
-    def routed() -> None:
-        with onednn():
+    def by_default() -> None:
+        with default_matmul():
             torch.mm(one, other)
 
     tasks: dict[str, tuple[str, float, Task]] = {  # name -> unit, 1e9 operations or bytes, task
-        "matrix product": ("GFLOP/s", 2e-9 * size**3, lambda: torch.mm(one, other)),
-        "matrix product, oneDNN": ("GFLOP/s", 2e-9 * size**3, routed),
+        "matrix product": ("GFLOP/s", 2e-9 * size**3, by_default),
         "convolution 3 x 3, 64 channels": (
             "GFLOP/s",
             2e-9 * points * filters[0].numel(),
@@ -62,8 +62,8 @@ def measure(rounds: int, device: str, size: int = 1024) -> pd.DataFrame:
         ),
         "copy of memory, read and written": ("GB/s", 2e-9 * block.numel(), lambda: copy.copy_(block)),
     }
-    if torch.device(device).type != "cpu":
-        del tasks["matrix product, oneDNN"]
+    if routed(device):
+        tasks["matrix product, oneDNN"] = ("GFLOP/s", 2e-9 * size**3, lambda: torch.mm(one, other))
     times = interleaved({name: task for name, (_, _, task) in tasks.items()}, rounds, device)
     described = machine.describe(device)
     where = {"threads": torch.get_num_threads(), "processor": described["processor"], "torch": torch.__version__}
@@ -74,6 +74,8 @@ def measure(rounds: int, device: str, size: int = 1024) -> pd.DataFrame:
         rate = work / times[name]
         rows.append({"measure": name, "unit": unit, "value": rate.median(), **quartiles(rate), **where})
     if torch.device(device).type == "cpu":
-        error = onednn_error()
-        rows.append({"measure": "error of oneDNN's matrix product", "unit": "relative", "value": error, **where})
+        route = machine.choose_matmul()
+        rows.append(
+            {"measure": "error of oneDNN's matrix product", "unit": "relative", "value": route["error"], **where}
+        )
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -48,8 +48,8 @@ class CompiledStep:
         self,
         case: Case,
         data: Dataset,
-        optimizer: Callable[..., Optimizer] = ADAM,
-        transform: Callable[[Gradients], Gradients] = torch.compile,
+        optimizer: Callable[..., Optimizer],
+        transform: Callable[[Gradients], Gradients],
     ) -> None:
         self.model = case.model(data).to(data.train.x.device)
         self.gradients = transform(gradients(case, data, self.model))
@@ -92,7 +92,7 @@ def attempt(case: Case, data: Dataset) -> tuple[CompiledStep | None, str]:
         return None, "left out, no C++ compiler (g++ or clang++) was found"
     start = time.perf_counter()
     try:
-        step = CompiledStep(case, data, partial(torch.optim.SGD, lr=0.0))
+        step = CompiledStep(case, data, partial(torch.optim.SGD, lr=0.0), torch.compile)
         error = difference(step, case, data)
     except Exception as refusal:  # whatever the compiler raises, the bench goes on without it
         return None, f"left out, torch.compile ends in {type(refusal).__name__}: {str(refusal).splitlines()[0]}"

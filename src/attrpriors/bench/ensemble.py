@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from types import ModuleType
@@ -21,13 +21,13 @@ from ..data import Dataset
 from ..prior import AttributionPrior, NoPrior, Prior
 from ..train import Ensemble, Trainer
 from .case import MLP, Case
+from .ceiling import default_matmul, prepare, routed
 from .clock import Task, interleaved, quartiles
-from .formulation import Authors, ours, stock
+from .formulation import DEFAULT, Around, Authors, ours, stock
 
 COLUMNS = ("case", "members", "models_per_second", "speedup", "low", "high", "epochs")
 ADAM = partial(torch.optim.Adam, lr=1e-3)
 CASE = replace(MLP, rows=100)
-SERIAL = "serial, stock"
 
 
 def serial(
@@ -36,7 +36,7 @@ def serial(
     epochs: int,
     device: str,
     attribution: Callable[[Case, Dataset], Attribution] | None = ours,
-    around: Callable[[], AbstractContextManager[object]] = nullcontext,
+    around: Around = nullcontext,
 ) -> Task:
     """Single runs, one after the other."""
     datas = [case.data(seed).to(device) for seed in range(members)]
@@ -101,6 +101,12 @@ class Processes:
             worker.communicate()  # the end of its input ends it
 
 
+def by_default(task: Task) -> None:
+    """With PyTorch's default route of matrix products."""
+    with default_matmul():
+        task()
+
+
 def measure(
     members: Sequence[int],
     alone: int,
@@ -109,34 +115,35 @@ def measure(
     device: str,
     authors: ModuleType | None = None,
     processes: Sequence[int] = (8, 16),
-    case: Case = CASE,
 ) -> pd.DataFrame:
     """A row a way to train; `alone` single runs or so many members, in two processes `processes` members each.
 
-    speedup: models a second over those of single runs with PyTorch's own double backward, median over rounds; low and
-    high are its quartiles.
+    speedup: models a second over those of single runs with PyTorch's own double backward and its default route of
+    matrix products, median over rounds; low and high are its quartiles.
     """
-    tasks: dict[tuple[str, int], Task] = {
-        (SERIAL, 1): serial(case, alone, epochs, device, around=stock),
-        ("serial, no prior", 1): serial(case, alone, epochs, device, None),
-        ("serial", 1): serial(case, alone, epochs, device),
+    kinds: dict[str, Task] = {
+        "serial, no prior": serial(CASE, alone, epochs, device, None),
+        "serial, stock": serial(CASE, alone, epochs, device, around=stock),
+        "serial": serial(CASE, alone, epochs, device),
     }
-    counts = dict.fromkeys(tasks, alone)
     if authors is not None:
-        tasks["serial, authors", 1] = serial(case, alone, epochs, device, partial(Authors, module=authors))
-        counts["serial, authors", 1] = alone
-    tasks |= {("ensemble", count): together(case, count, epochs, device) for count in members}
+        kinds["serial, authors"] = serial(CASE, alone, epochs, device, partial(Authors, module=authors))
+    tasks: dict[tuple[str, int], Task] = {}  # by name and members
+    tasks |= {(f"{name}{DEFAULT}", 1): partial(by_default, task) for name, task in kinds.items()}
+    if routed(device):
+        tasks |= {(name, 1): task for name, task in kinds.items()}
+    counts = dict.fromkeys(tasks, alone)
+    tasks |= {("ensemble", count): together(CASE, count, epochs, device) for count in members}
     counts |= {("ensemble", count): count for count in members}
     with ExitStack() as stack:
-        if torch.device(device).type == "cpu":
-            for count in processes:
-                key = ("ensemble, two processes of one thread", count)
-                tasks[key], counts[key] = stack.enter_context(Processes(2, count, epochs)), 2 * count
+        for count in processes if torch.device(device).type == "cpu" else ():
+            key, workers = ("ensemble, two processes of one thread", count), Processes(2, count, epochs)
+            tasks[key], counts[key] = stack.enter_context(workers), 2 * count
         times = interleaved(tasks, rounds, device)
     rates = {key: counts[key] / times[key] for key in tasks}
     rows = []
     for (name, count), rate in rates.items():
-        speedup = rate / rates[SERIAL, 1]
+        speedup = rate / rates[f"serial, stock{DEFAULT}", 1]
         row = {"case": name, "members": count, "models_per_second": rate.median(), "epochs": epochs}
         rows.append(row | {"speedup": speedup.median(), **quartiles(speedup)})
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -144,6 +151,7 @@ def measure(
 
 def main(members: int, epochs: int) -> None:
     """One of the processes: trains an ensemble whenever a line comes in, and answers with one."""
+    prepare()
     torch.set_num_threads(1)
     task = together(CASE, members, epochs, "cpu")
     for _ in sys.stdin:

@@ -1,8 +1,8 @@
 """Formulations of the training step: each is `Trainer.step`, through an attribution of its own.
 
 plain: no prior. ours: the project's. stock: ours with PyTorch's own double backward. captum: its GradientShap, patched
-to keep the graph. authors: the explainer of a checkout of the authors' repository. The variants of ours change where
-the numbers lie (channels_last) or who multiplies matrices (oneDNN).
+to keep the graph. authors: the explainer of a checkout of the authors' repository. Variants change where the numbers
+lie (channels_last) or who multiplies matrices: all take the route that the project's runs take, or PyTorch's default.
 """
 
 import copy
@@ -26,10 +26,11 @@ from ..data import Dataset
 from ..prior import AttributionPrior, NoPrior, Prior
 from ..train import Trainer
 from .case import Case
-from .ceiling import onednn
+from .ceiling import default_matmul, routed
 
 Around = Callable[[], AbstractContextManager[object]]
 ADAM = partial(torch.optim.Adam, lr=1e-4)
+DEFAULT = ", default matmul"  # of the same with PyTorch's default route of matrix products
 
 
 def stock() -> AbstractContextManager[object]:
@@ -48,9 +49,10 @@ class Step:
     rows: Tensor  # (B,)
     optimizer: Optimizer
     around: Around = nullcontext
+    route: Around = nullcontext
 
     def __call__(self) -> None:
-        with self.around():
+        with self.around(), self.route():
             self.trainer.step(self.model, self.data, self.prior, self.optimizer, self.rows)
 
 
@@ -123,24 +125,28 @@ def steps(
 
     def step(
         attribution: Callable[[Case, Dataset], Attribution] | None,
-        around: Around = nullcontext,
+        around: Around,
         layout: torch.memory_format = torch.contiguous_format,
+        route: Around = nullcontext,
     ) -> Step:
         own = copy.deepcopy(model).to(memory_format=layout)
         prior: Prior = NoPrior()
         if attribution is not None:
             prior = AttributionPrior(case.weight, case.penalty, attribution(case, data), data)
-        return Step(own, data, prior, trainer, rows, optimizer(own.parameters()), around)
+        return Step(own, data, prior, trainer, rows, optimizer(own.parameters()), around, route)
 
-    found = {"plain": step(None), "ours": step(ours), "stock": step(ours, stock)}
-    if len(case.shape) == 3:
-        found["plain, channels_last"] = step(None, layout=torch.channels_last)
-        found["ours, channels_last"] = step(ours, layout=torch.channels_last)
-    elif data.train.x.device.type == "cpu":
-        found["plain, oneDNN matmul"] = step(None, onednn)
-        found["ours, oneDNN matmul"] = step(ours, onednn)
+    known: dict[str, tuple[Callable[[Case, Dataset], Attribution] | None, Around]] = {
+        "plain": (None, nullcontext),
+        "ours": (ours, nullcontext),
+        "stock": (ours, stock),
+    }
     if importlib.util.find_spec("captum"):
-        found["captum"] = step(Captum)
+        known["captum"] = (Captum, nullcontext)
     if authors is not None:
-        found["authors"] = step(partial(Authors, module=authors))
+        known["authors"] = (partial(Authors, module=authors), nullcontext)
+    found = {name: step(*given) for name, given in known.items()}
+    if len(case.shape) == 3:
+        found |= {f"{name}, channels_last": step(*known[name], torch.channels_last) for name in ("plain", "ours")}
+    elif routed(data.train.x.device):
+        found |= {f"{name}{DEFAULT}": step(*given, route=default_matmul) for name, given in known.items()}
     return found

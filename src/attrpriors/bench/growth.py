@@ -8,11 +8,12 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from ..figure.canvas import COLOURS, STYLE, save
 from .case import GRAPH, MLP, Case
 from .clock import Task, interleaved, quartiles
-from .ensemble import serial, together
+from .ensemble import CASE, serial, together
 from .formulation import steps, stock
 
 COLUMNS = ("axis", "value", "formulation", "median_ms", "ratio_to_plain", "low", "high")
@@ -23,36 +24,29 @@ AXES: dict[str, tuple[Sequence[int], Callable[[int], Case]]] = {  # axis -> valu
     "edges": ((100, 400, 1600, 6400, 25600), lambda edges: replace(GRAPH, edges=edges)),
 }
 MEMBERS = (1, 2, 4, 8, 16, 32)
-LABELS = {
-    "k": "references k of a row",
-    "batch": "rows of a batch",
-    "features": "features",
-    "edges": "edges of the graph",
-    "members": "members of an ensemble",
+SAID = {  # axis -> title, label
+    "k": ("MLP 118-512-128-32-1, Gini, batch 100", "references k of a row"),
+    "batch": ("the same, k = 1", "rows of a batch"),
+    "features": ("the same, k = 1, batch 100", "features"),
+    "edges": ("MLP 876-512-256-1, graph, k = 10, batch 32", "edges of the graph"),
+    "members": ("MLP 118-512-128-32-1, Gini, k = 1, 100 rows", "models trained (ours: together)"),
 }
 FORMULATIONS = ("plain", "ours", "stock")
 
 
-def measure(
-    rounds: int,
-    device: str,
-    epochs: int = 10,
-    axes: Mapping[str, tuple[Sequence[int], Callable[[int], Case]]] = AXES,
-    members: Sequence[int] = MEMBERS,
-) -> pd.DataFrame:
+def measure(rounds: int, device: str, epochs: int = 10) -> pd.DataFrame:
     """median_ms: of a step; for members, of an epoch of a model. low and high: quartiles of ratio_to_plain."""
     tables = []
-    for axis, (values, case_of) in axes.items():
+    for axis, (values, case_of) in AXES.items():
         for value in values:
             case = case_of(value)
             known = steps(case, case.data().to(device), None)
             tables.append(_rows(axis, value, {name: known[name] for name in FORMULATIONS}, rounds, device, 1))
-    case = replace(MLP, rows=100)
-    for count in members:
+    for count in MEMBERS:
         tasks = {
-            "plain": serial(case, count, epochs, device, None),
-            "ours": together(case, count, epochs, device),
-            "stock": serial(case, count, epochs, device, around=stock),
+            "plain": serial(CASE, count, epochs, device, None),
+            "ours": together(CASE, count, epochs, device),
+            "stock": serial(CASE, count, epochs, device, around=stock),
         }
         tables.append(_rows("members", count, tasks, rounds, device, count * epochs))
     return pd.concat(tables, ignore_index=True)
@@ -72,12 +66,14 @@ def draw(growth: pd.DataFrame, stem: Path) -> None:
     """`stem`.png and .pdf: above milliseconds, below the ratio to the step without a prior; a column an axis."""
     names = list(growth["axis"].unique())
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.4 * len(names), 4.6), layout="constrained")
+        figure = Figure(figsize=(2.6 * len(names), 4.6), layout="constrained")
         above, below = figure.subplots(2, len(names), squeeze=False, sharex="col")
         for name, time, ratio in zip(names, above, below, strict=True):
             _panels(growth[growth["axis"] == name], time, ratio)
-            time.set_ylabel("ms, a model's epoch" if name == "members" else "ms, a step")
-            ratio.set(xlabel=LABELS[name], ylabel="times the plain one")
+            title, label = SAID[name]
+            time.set_title(title)
+            time.set_ylabel("ms of a model's epoch" if name == "members" else "ms of a step")
+            ratio.set(xlabel=label, ylabel="times that without a prior")
         handles, labels = above[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
         save(figure, stem)
@@ -93,3 +89,6 @@ def _panels(part: pd.DataFrame, time: Axes, ratio: Axes) -> None:
         ratio.fill_between(curve["value"], curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0)
     time.set(xscale="log", yscale="log")
     ratio.set(xscale="log", ylim=(0, None))
+    values = sorted(part["value"].unique())
+    ratio.set_xticks(values, labels=list(map(str, values)), minor=False)
+    ratio.xaxis.set_minor_locator(NullLocator())

@@ -31,8 +31,10 @@ def main(case: str, method: str, k: int, items: int, device: str, checkout: str)
     """MB that the call takes at its peak, over what was held before it."""
     from .attribution import explained, methods
     from .case import EXPLAINED
+    from .ceiling import prepare
     from .formulation import load_authors
 
+    prepare()
     chosen = EXPLAINED[case]
     authors = load_authors(Path(checkout)) if checkout else None
     data = chosen.data().to(device)

@@ -78,7 +78,10 @@ LAYOUTS: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame]]] = {
         _rates("items_per_second"),
     ),
     "memory": ("Peak memory of five explained rows, MB above what was held before", _memory),
-    "estimators": ("Variance of independent draws over that of the estimator, equal k", _rates("variance_gain")),
+    "estimators": (
+        "Variance of independent draws over that of the estimator at equal k (quartiles over explained rows)",
+        _rates("variance_gain"),
+    ),
     "training": ("Training through an estimator", numbers),
     "ensemble": ("Many small models: models a second, times single runs in stock formulation", _rates("speedup")),
     "ceiling": ("What the machine reaches", _rates("value")),

@@ -37,7 +37,7 @@ class Plan:
 
 FULL = Plan(
     cases=tuple(CASES.values()),
-    rounds=15,
+    rounds=11,
     compiling=True,
     items={"cnn": 5, "mlp": 50},
     ks=(50, 200, 400),
@@ -47,7 +47,7 @@ FULL = Plan(
     penalties=50,
     starts=10,
     members=(4, 8, 16, 32),
-    alone=4,
+    alone=2,
     epochs=100,
     fits=7,
     growing=7,
@@ -56,7 +56,7 @@ QUICK = Plan(
     cases=(MLP, CNN, GRAPH),  # without VGG16, of which a round takes five seconds
     rounds=7,
     compiling=False,
-    items={"cnn": 5, "mlp": 50},
+    items={"cnn": 2, "mlp": 50},
     ks=(),
     digits=500,
     repetitions=20,
