@@ -37,12 +37,13 @@ from .prior import (
     l2_attribution,
     total_variation,
 )
-from .train import Trainer
+from .train import Ensemble, Trainer
 
 __all__ = [
     "Attribution",
     "AttributionPrior",
     "Dataset",
+    "Ensemble",
     "ExpectedGradients",
     "Gradient",
     "Graph",
