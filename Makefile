@@ -7,10 +7,10 @@ export PYTHONPATH := src
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce paper images drug_response health quick/images quick/drug_response quick/health data report test lint check
+.PHONY: help reproduce paper images drug_response health quick/images quick/drug_response quick/health attribution_benchmark convergence data report bench bench-quick test lint check
 
 help:  ## this list
-	@grep -hE '^[a-z_ ]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-28s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z_ -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-28s %s\n", $$1, $$2}'
 	@echo
 	@$(PYTHON) src/attrpriors/choices.py
 
@@ -23,7 +23,7 @@ $(READY): requirements.lock
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	cp requirements.lock $@
 
-reproduce: quick/images quick/drug_response quick/health  ## the three families at quick scale on embedded data, no download: tables and figures
+reproduce: quick/images quick/drug_response quick/health attribution_benchmark convergence  ## the three families at quick scale on embedded data, no download: tables and figures
 	@echo "tables and figures: results/quick/"
 
 data: $(READY)  ## fetch every real data set, check sha256, prepare tables (MIRROR=DIR or address: copy from there)
@@ -31,13 +31,20 @@ data: $(READY)  ## fetch every real data set, check sha256, prepare tables (MIRR
 
 images drug_response health: $(READY)  ## the family on real data (after make data)
 quick/images quick/drug_response quick/health: $(READY)
-images drug_response health quick/images quick/drug_response quick/health:
+attribution_benchmark convergence: $(READY)
+images drug_response health quick/images quick/drug_response quick/health attribution_benchmark convergence:
 	$(RUN) run.py experiment=$@
 
 paper: images drug_response health  ## the three families on real data
 
 report: $(READY)  ## write the tables of results/ into README.md and experiments/
 	$(RUN) -m attrpriors.report
+
+bench: $(READY)  ## what a prior costs, beside other people's code, 15 minutes (AUTHORS=CHECKOUT: theirs too; DEVICE=cuda)
+	$(RUN) -m attrpriors.bench --grow $(if $(AUTHORS),--authors "$(AUTHORS)") $(if $(DEVICE),--device $(DEVICE))
+
+bench-quick: $(READY)  ## the same in three minutes, without VGG16
+	$(RUN) -m attrpriors.bench --quick $(if $(AUTHORS),--authors "$(AUTHORS)") $(if $(DEVICE),--device $(DEVICE))
 
 test: $(READY)  ## the tests (no network, no GPU)
 	$(RUN) -m pytest -n 2 --dist worksteal

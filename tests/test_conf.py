@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 from attrpriors import figure
 from attrpriors.build import build
 from attrpriors.choices import GROUPS, choices
-from attrpriors.data import Dataset, Split
+from attrpriors.data import Dataset, Split, redundant_feature
 from attrpriors.evaluate import better
 from attrpriors.figure import canvas
 from attrpriors.model import linear
@@ -25,17 +25,25 @@ from attrpriors.prior import NoPrior
 
 # choice -> the made-up data set that it is run on
 MODEL = {"linear": "binary", "mlp": "regression", "cnn": "images", "vgg16": "pictures", "resnet18": "pictures"}
+MODEL |= {"glorot_mlp": "regression", "affine": "redundant"}
 ATTRIBUTION = dict.fromkeys(
     ("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "expected_gradients", "ruler"), "images"
 )
+ATTRIBUTION |= {"log_probability_gradient": "images"}
+ATTRIBUTION |= {f"probability/expected_gradients_{k}": "redundant" for k in (1, 2, 3, 4, 5)}
+ATTRIBUTION |= {f"probability/integrated_gradients_{steps}": "redundant" for steps in (3, 5, 50)}
+ATTRIBUTION |= {"probability/gradient": "redundant", "probability/log_gradient": "redundant"}
 EVALUATION_ONLY = dict.fromkeys(
     ("random", "deep_lift", "gradient_shap", "guided_backprop", "occlusion", "kernel_shap"), "images"
 )
 PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
-    ("none", "gini", "l1_attribution", "l2_attribution"), "binary"
+    ("none", "gini", "l1_attribution", "l2_attribution", "irrelevant_attribution"), "binary"
 )
-TRAIN = {"images": "images", "full_batch": "binary", "finetune": "regression"}
+TRAIN = {"benchmark": "regression", "convergence": "redundant"}
+TRAIN |= {"images": "images", "full_batch": "binary", "finetune": "regression"}
 EVALUATE = ("standard", "quick")
+OWN_EVALUATION = ("masking", "masking_kernel_shap", "convergence")  # tests/test_masking.py, and the experiments below
+OWN_COMMAND = {"bench": "python -m attrpriors.bench"}  # cards that are no experiment of run.py
 LAUNCHER = ("joblib", "submitit_local", "submitit_slurm")  # tests/test_sweep.py
 # the embedded data set of the same family that takes the place of one with files
 EMBEDDED = {"mnist": "mnist_5k", "gdsc": "drug_simulated", "nhanes": "health_simulated"}
@@ -61,6 +69,12 @@ def draws() -> torch.Generator:
 
 
 @pytest.fixture(scope="session")
+def redundant() -> Dataset:
+    """Two features, as the attributions of the convergence demo need them."""
+    return redundant_feature.load(train=20, validation=20, test=10, seed=0)
+
+
+@pytest.fixture(scope="session")
 def pictures(images: Dataset) -> Dataset:
     """Two images of each part, enlarged to 32 x 32: vgg16 takes no smaller ones."""
 
@@ -83,7 +97,7 @@ def test_every_configuration_is_run_by_a_test() -> None:
         for name in re.findall(r'configured\("(\w+)"', path.read_text())
     }
     groups = {"data": loaded, "model": MODEL, "attribution": ATTRIBUTION | EVALUATION_ONLY, "prior": PRIOR}
-    groups |= {"train": TRAIN, "evaluate": EVALUATE, "experiment": EXPERIMENTS, "hydra/launcher": LAUNCHER}
+    groups |= {"train": TRAIN, "evaluate": EVALUATE + OWN_EVALUATION, "experiment": EXPERIMENTS, "hydra/launcher": LAUNCHER}
     assert found == {f"{group}/{name}" for group, cases in groups.items() for name in cases} | {"config"}
 
 
@@ -161,7 +175,7 @@ def test_an_experiment_is_its_name_its_command_and_its_grid_of_choices_that_exis
     assert f"\n# python run.py experiment={name}" in (CONF / "experiment" / f"{name}.yaml").read_text()
     grid = jobs([f"{key}={value}" for key, value in cfg.hydra.sweeper.params.items()])
     assert len(grid) > 1
-    assert any("prior=none" in job for job in grid)
+    assert "prior" not in cfg.hydra.sweeper.params or any("prior=none" in job for job in grid)
     # seeds aside, each job composes: an unknown choice or key would not
     for job in {tuple(part for part in job if not part.startswith("seed=")) for job in grid}:
         composed(f"experiment={name}", *job)
@@ -173,7 +187,7 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
 ) -> None:
     monkeypatch.setattr(canvas, "METADATA", {"png": {}})  # figures take most of the time
     monkeypatch.setitem(canvas.STYLE, "savefig.dpi", 50)
-    if name in PAPER_SCALE:
+    if f"quick/{name}" in EXPERIMENTS:
         monkeypatch.setattr(figure, "draw", lambda runs, table: None)  # as those of its quick form
     cfg = composed(f"experiment={name}")
     chosen = cfg.hydra.runtime.choices
@@ -183,9 +197,10 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
     assert result.status == 0, result.text
     table = pd.read_csv(tmp_path / name / "table.csv")
     assert (table["n"] == 1).all()
-    grid = jobs([f"{key}={value}" for key, value in cfg.hydra.sweeper.params.items() if key != "seed"])
-    assert len(table[["prior", "weight"]].drop_duplicates()) == len(grid)
-    assert name in PAPER_SCALE or list((tmp_path / name / "figures").glob("*.png"))
+    fixed = {part.split("=")[0] for part in [*small, "seed=0"]}
+    grid = jobs([f"{key}={value}" for key, value in cfg.hydra.sweeper.params.items() if key not in fixed])
+    assert len(table[["prior", "weight", "attribution"]].drop_duplicates()) == len(grid)
+    assert f"quick/{name}" in EXPERIMENTS or list((tmp_path / name / "figures").glob("*.png"))
 
 
 @pytest.mark.parametrize("name", PAPER_SCALE)
@@ -205,8 +220,8 @@ def test_a_quick_experiment_has_a_form_at_paper_scale_and_is_reproduced(name: st
 
 @pytest.mark.parametrize("card", sorted((ROOT / "experiments").glob("*.md")), ids=lambda path: path.stem)
 def test_a_card_belongs_to_an_experiment(card: Path) -> None:
-    assert card.stem in PAPER_SCALE
-    assert f"python run.py experiment={card.stem}" in card.read_text()
+    assert card.stem in PAPER_SCALE or card.stem in OWN_COMMAND
+    assert OWN_COMMAND.get(card.stem, f"python run.py experiment={card.stem}") in card.read_text()
 
 
 def test_the_help_has_every_group() -> None:
