@@ -20,9 +20,15 @@ SMALL = {
     "drug_simulated": ["data=drug_simulated", "data.lines=10", *RULER],
     "health_simulated": ["data=health_simulated", "data.people=600", *RULER],
 }
+SMALL |= {
+    "correlated_groups_60": ["data=correlated_groups_60", "data.validation=10"],
+    "redundant_feature": ["data=redundant_feature", "data.train=64"],
+}
 NARROW = {
     "cnn": ["model.channels=[2,3]", "model.hidden=8"],
     "mlp": ["model.hidden=[8]"],
+    "glorot_mlp": ["model.hidden=[8]"],
+    "affine": [],
 }
 
 

@@ -26,6 +26,7 @@ from attrpriors.prior import NoPrior
 # choice -> the made-up data set that it is run on
 MODEL = {"linear": "binary", "mlp": "regression", "cnn": "images", "vgg16": "pictures", "resnet18": "pictures"}
 MODEL |= {"glorot_mlp": "regression", "affine": "redundant"}
+MODEL |= {"pooled_cnn": "images", "graph_network": "regression"}
 ATTRIBUTION = dict.fromkeys(
     ("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "expected_gradients", "ruler"), "images"
 )
@@ -34,7 +35,7 @@ ATTRIBUTION |= {f"probability/expected_gradients_{k}": "redundant" for k in (1, 
 ATTRIBUTION |= {f"probability/integrated_gradients_{steps}": "redundant" for steps in (3, 5, 50)}
 ATTRIBUTION |= {"probability/gradient": "redundant", "probability/log_gradient": "redundant"}
 EVALUATION_ONLY = dict.fromkeys(
-    ("random", "deep_lift", "gradient_shap", "guided_backprop", "occlusion", "kernel_shap"), "images"
+    ("random", "greedy_pig", "deep_lift", "gradient_shap", "guided_backprop", "occlusion", "kernel_shap"), "images"
 )
 PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
     ("none", "gini", "l1_attribution", "l2_attribution", "irrelevant_attribution"), "binary"
@@ -97,7 +98,8 @@ def test_every_configuration_is_run_by_a_test() -> None:
         for name in re.findall(r'configured\("(\w+)"', path.read_text())
     }
     groups = {"data": loaded, "model": MODEL, "attribution": ATTRIBUTION | EVALUATION_ONLY, "prior": PRIOR}
-    groups |= {"train": TRAIN, "evaluate": EVALUATE + OWN_EVALUATION, "experiment": EXPERIMENTS, "hydra/launcher": LAUNCHER}
+    groups |= {"train": TRAIN, "evaluate": EVALUATE + OWN_EVALUATION, "experiment": EXPERIMENTS}
+    groups |= {"hydra/launcher": LAUNCHER}
     assert found == {f"{group}/{name}" for group, cases in groups.items() for name in cases} | {"config"}
 
 

@@ -1,8 +1,8 @@
 """LINEAR 60: the two made-up regressions of the paper's benchmark, 60 features of which ten count.
 
-The 1,000 rows of the SHAP package (Lundberg et al. 2020, shap.datasets.corrgroups60 and independentlinear60), number for
-number: they are the same for every seed. The split follows the seed: train_test_split(test_size=100, random_state=seed)
-as in arXiv 1906.10670, Supplement C. The validation rows, which the paper's protocol lacks, are drawn anew.
+The 1,000 rows of the SHAP package (Lundberg et al. 2020: shap.datasets.corrgroups60, independentlinear60), number for
+number, are the same for every seed. The split follows the seed, as there: train_test_split(test_size=100,
+random_state=seed). The validation rows, which the protocol of arXiv 1906.10670, Supplement C, lacks, are drawn anew.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """MASKING: what becomes of the model's score when the features that an attribution puts first are kept, or removed.
 
-The benchmark of the SHAP package (Lundberg et al. 2020) as Erion et al. 2021 use it (arXiv 1906.10670, Table 1): keep or
-remove the features of positive, negative or absolute attribution, and fill the others in with their mean, a resampled
-row, or an imputed value: 18 metrics. Each is the area under a curve over the number of features, and higher is better.
+The benchmark of the SHAP package (Lundberg et al. 2020) as Erion et al. 2021 use it (arXiv 1906.10670, Table 1): keep
+or remove the features of positive, negative or absolute attribution, and fill in the others with their mean, a
+resampled row, or an imputed value: 18 metrics, each the area under a curve over the number of features.
 
 Letters: N test rows, F features, C counts of features, R background rows.
 """
@@ -133,7 +133,7 @@ def fills(data: Dataset, background: Tensor) -> dict[str, Fill]:
 
 
 def conditional_mean(x: Tensor, covariance: Tensor, place: Tensor, seen: Tensor) -> Tensor:
-    """Means (C, N, F) of normal features, of mean zero, given those of x (N, F) that are seen; `place`, `seen` as in Fill.
+    """Means (C, N, F) of normal features, of mean zero, given those of x (N, F) that are seen (see Fill).
 
     With the features of a row in the order in which they are shown, covariance = L L^T and x = L z, the mean given the
     first c is the sum over j < c of L_ij z_j: x_i itself where i < c.

@@ -1,7 +1,7 @@
 """PUBLISHED: what was measured beside what was published, and how often one method is ahead of another.
 
 An experiment's published numbers lie in experiments/NAME.csv: data, a label that tells the methods apart, metric,
-published (or "never", of an event; empty: not published). Written to results/NAME/published.csv and .md when a sweep ends.
+published (or "never", of an event; empty: not published). A sweep ends with results/NAME/published.csv and .md.
 """
 
 import sys
@@ -66,7 +66,7 @@ def source(numbers: Path) -> str:
 
 
 def paired(rows: pd.DataFrame, table: pd.DataFrame, label: str, compared: Sequence[str]) -> pd.DataFrame:
-    """metric -> difference of the two compared methods over the seeds, low and high of its 95 % t interval, published."""
+    """metric -> difference of the two compared methods, low and high of its 95 % t interval over seeds, published."""
     one, other = compared
     rows = rows[rows[label].isin(compared) & rows["metric"].isin(table["metric"])]
     values = rows.pivot(index=["metric", "seed"], columns=label, values="value").astype(float)
