@@ -5,9 +5,9 @@ from functools import partial
 
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 
-from .data import Dataset
+from .data import Dataset, Graph
 
 
 def linear(data: Dataset) -> nn.Module:
@@ -79,6 +79,55 @@ def cnn(
     layers += [nn.BatchNorm1d(hidden)] * batch_norm + [activation(), nn.Dropout(dropout)]
     net = nn.Sequential(*layers, nn.Linear(hidden, data.outputs))
     return net.to(memory_format=torch.channels_last)  # faster here; with group normalisation it is slower
+
+
+def pooled_cnn(data: Dataset, channels: Sequence[int], kernel: int = 5) -> nn.Module:
+    """Convolutions with 2 x 2 pooling between them, then the largest value of each channel: images of any size."""
+    layers: list[nn.Module] = []
+    width, _, _ = image_shape(data, "pooled_cnn")
+    for units in channels:
+        layers += [nn.Conv2d(width, units, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(units)]
+        layers += [nn.ReLU(), nn.MaxPool2d(2)]
+        width = units
+    layers[-1] = nn.AdaptiveMaxPool2d(1)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(width, data.outputs))
+
+
+class GraphNetwork(nn.Module):
+    """One graph convolution over the features (Kipf and Welling 2017, arXiv 1609.02907), then an `mlp`.
+
+    Feature i gets h_i = relu(a z_i + b), a and b (channels,), from z_i = sum_j A_ij x_j / sqrt(d_i d_j): A holds the
+    graph's weights and ones on its diagonal, d its row sums. Letters: B batch, F features, E edges, C channels.
+    """
+
+    def __init__(self, graph: Graph, features: int, channels: int, head: nn.Module) -> None:
+        super().__init__()
+        edges, weight = graph.edges.cpu(), graph.weight.cpu()
+        degree = torch.ones(features).index_add(0, edges.flatten(), weight.repeat(2))
+        self.register_buffer("edges", edges)  # (2, E)
+        self.register_buffer("weight", weight / degree[edges].prod(0).sqrt())  # (E,)
+        self.register_buffer("own", 1 / degree)  # (F,)
+        self.mix, self.head = nn.Linear(1, channels), head
+
+    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+        """x (B, F) -> scores (B, O); `kept` (B, E) from 0 to 1 scales what goes along each edge."""
+        weight = self.weight if kept is None else kept * self.weight
+        one, other = self.edges
+        z = (self.own * x).index_add(1, one, weight * x[:, other]).index_add(1, other, weight * x[:, one])
+        return self.head(torch.relu(self.mix(z[..., None])))  # (B, F, C) before the head
+
+
+def graph_network(data: Dataset, hidden: Sequence[int], channels: int = 4) -> nn.Module:
+    """A GraphNetwork on the data set's graph."""
+    if data.graph is None:
+        raise ValueError(f"graph_network needs a data set with a graph between its features; {data.name} has none")
+    layers: list[nn.Module] = [nn.Flatten()]
+    width = data.train.x.shape[1] * channels
+    for units in hidden:
+        layers += [nn.Linear(width, units), nn.ReLU()]
+        width = units
+    head = nn.Sequential(*layers, nn.Linear(width, data.outputs))
+    return GraphNetwork(data.graph, data.train.x.shape[1], channels, head)
 
 
 def group_norm(channels: int, groups: int) -> nn.Module:
