@@ -13,6 +13,7 @@ are for evaluation only.
 from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from .control import Random
@@ -54,4 +55,7 @@ def of_members(attributions: Sequence[Attribution]) -> Attribution:
             f"train=ensemble trains through attributions without draws, or expected_gradients; "
             f"found {type(first).__name__}"
         )
+    rows = [one.baseline.row for one in attributions if isinstance(one, IntegratedGradients)]
+    if any(row is not None and rows[0] is not None and not torch.equal(row, rows[0]) for row in rows):
+        raise ValueError("train=ensemble trains through integrated_gradients of one baseline for all members")
     return first

@@ -91,9 +91,9 @@ class Group:
             optimizer = self.settings.optimizer(self.net.parameters())
             schedule = self.settings.schedule(optimizer) if self.settings.schedule else None
             penalties = type(active[0]).of_members(active)
-            for _ in tqdm(range(epochs), unit="epoch", leave=False, disable=None):
+            for epoch in tqdm(range(1, epochs + 1), unit="epoch", leave=False, disable=None):
                 start = time.perf_counter()
-                means = self._epoch(penalties, active, optimizer, epoch=len(rows[0]) + 1)
+                means = self._epoch(penalties, active, optimizer, epoch)
                 seconds = (time.perf_counter() - start) / len(self.models)
                 if schedule:
                     schedule.step()
@@ -119,7 +119,7 @@ class Group:
         count = self.x.shape[1]
         orders = torch.stack([torch.randperm(count, generator=generator) for generator in self.generators])
         batches = orders.to(self.x.device).split(self.settings.batch_size or count, dim=1)
-        weight = torch.tensor([prior.weight for prior in priors], device=self.x.device)
+        weight = torch.tensor([prior.weight for prior in priors], dtype=self.x.dtype, device=self.x.device)
         sums = torch.zeros(len(self.models), 2)
         for number, rows in enumerate(batches, 1):
             loss, penalty = self._step(penalties, weight, optimizer, rows)

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+MIXING = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, nn.RReLU)  # rows, or draws of members
+
 
 class StackedLinear(nn.Module):
     """Members' linear layers: block m of x (M*B, in) meets weight m (M, out, in)."""
@@ -48,19 +50,22 @@ def stack(models: Sequence[nn.Module], states: Sequence[Tensor]) -> nn.Module:
 
     Its layers are linear, dropout, or without weights and row by row. ValueError for any other.
     """
+    first = models[0]
+    if len(list(first.named_parameters(remove_duplicate=False))) > len(list(first.parameters())):
+        raise ValueError("train=ensemble trains networks whose layers share no weights; some here do")
     return _stack(models, list(states))
 
 
 def _stack(modules: Sequence[nn.Module], states: list[Tensor]) -> nn.Module:
     first = modules[0]
-    if isinstance(first, nn.Linear):
+    if type(first) is nn.Linear:  # not a layer that is made of one
         return StackedLinear(modules)  # type: ignore[arg-type]
-    if isinstance(first, nn.Dropout):
+    if type(first) is nn.Dropout:
         return StackedDropout(first.p, states)
-    if [*first.parameters(recurse=False), *first.buffers(recurse=False)]:
+    if [*first.parameters(recurse=False), *first.buffers(recurse=False)] or isinstance(first, MIXING):
         raise ValueError(f"train=ensemble trains networks of linear layers; found {type(first).__name__}")
     whole = copy.deepcopy(first)
-    for name, _ in first.named_children():
+    for name in first._modules:  # named_children() would leave out the second place of a layer
         setattr(whole, name, _stack([module.get_submodule(name) for module in modules], states))
     return whole
 
