@@ -56,8 +56,9 @@ def spread(cfg: DictConfig) -> tuple[list[dict[str, Any]], list[DictConfig]]:
     """Labels and config of each member: every combination of what is a list."""
     values = {key: OmegaConf.select(cfg, key) for key in LISTS}
     lists = {key: list(value) for key, value in values.items() if isinstance(value, list | ListConfig)}
-    if not all(lists.values()):
-        raise ValueError(f"{', '.join(lists)}: a list of members is not empty")
+    for key, value in lists.items():
+        if not value or any(value.count(one) > 1 for one in value):
+            raise ValueError(f"{key}, as a list of members, holds at least one value and none twice; found {value}")
     labels, configs = [], []
     for combination in itertools.product(*lists.values()):
         config = cfg.copy()
@@ -101,7 +102,7 @@ def _merge(labels: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome | Flo
     lost = [(own, sentence(error)) for own, error in zip(labels, outcomes, strict=True) if isinstance(error, Exception)]
     if not done:
         raise FloatingPointError(lost[0][1])
-    if len(labels) == 1:
+    if not any(labels):  # no list: a run as ever
         return done[0][1]
     first = done[0][1]
     return Outcome(

@@ -43,7 +43,7 @@ def read(folder: Path) -> Runs:
         else:
             failed.append(_note(path))
     finished = list({canonical(manifest["config"]): manifest for manifest in reversed(finished)}.values())
-    failed += [{**manifest, **lost, "files": {}} for manifest in finished for lost in manifest.get("lost", [])]
+    failed += [_lost(manifest, **lost) for manifest in finished for lost in manifest.get("lost", [])]
     runs = [part for manifest in finished for part in _parts(folder, manifest)] + failed
     labels = _complete(runs)
     runs.sort(key=lambda run: _order(run["labels"], labels))
@@ -81,9 +81,15 @@ def _parts(folder: Path, manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {
             **manifest,
             "labels": manifest["labels"] | values,
-            "member": member if len(members) > 1 else -1,
+            "member": member if manifest.get("members") else -1,
             "rows": pd.concat([part[ROW], cost_rows]),
         }
+
+
+def _lost(manifest: dict[str, Any], labels: Mapping[str, Any], message: str) -> dict[str, Any]:
+    """A member that failed, as a run of its own; the message says which."""
+    name = ", ".join(f"{label}={value}" for label, value in labels.items())
+    return {**manifest, "labels": manifest["labels"] | labels, "message": f"{name}: {message}"}
 
 
 def _note(path: Path) -> dict[str, Any]:
