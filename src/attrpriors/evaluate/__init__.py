@@ -41,6 +41,12 @@ DIRECTION = {
     "remove": "higher",
     "converged_epoch": "lower",
     "gradients_to_converge": "lower",
+    "completeness": "lower",  # evaluate.axioms: violations
+    "sensitivity": "lower",
+    "dummy": "lower",
+    "implementation_invariance": "lower",
+    "linearity": "lower",
+    "symmetry": "lower",
     "seconds_per_epoch": "lower",
     "peak_memory_mb": "lower",
 }
