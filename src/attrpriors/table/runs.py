@@ -75,14 +75,18 @@ def _parts(folder: Path, manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
     cost = {COST[0]: seconds, COST[1]: manifest["peak_memory_mb"]}
     cost_rows = pd.DataFrame([(name, value) for name, value in cost.items() if value is not None], columns=ROW)
     own = manifest.get("own") or []
+    told: list[dict[str, Any]] = []
     for key, part in rows.groupby(own, sort=False, dropna=False) if own else [((), rows)]:
         values = dict(zip(own, np.array(key, dtype=object).tolist(), strict=True))
         member = next(i for i, labels in enumerate(members) if labels.items() <= values.items())
+        method = {label: value for label, value in values.items() if label != "seed"}
+        measured = cost_rows if method not in told else cost_rows.iloc[:0]  # once a record: no spread is known
+        told.append(method)
         yield {
             **manifest,
             "labels": manifest["labels"] | values,
             "member": member if manifest.get("members") else -1,
-            "rows": pd.concat([part[ROW], cost_rows]),
+            "rows": pd.concat([part[ROW], measured]),
         }
 
 
