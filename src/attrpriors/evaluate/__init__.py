@@ -39,6 +39,16 @@ DIRECTION = {
     "ssim": "higher",
     "keep": "higher",  # evaluate.masking
     "remove": "higher",
+    "sic": "higher",  # evaluate.saliency
+    "aic": "higher",
+    "sic_by_pixels": "higher",
+    "sic_skipped": "lower",
+    "aic_skipped": "lower",
+    "sic_by_pixels_skipped": "lower",
+    "insertion": "higher",
+    "deletion": "lower",
+    "pointing_game": "higher",
+    "prediction_kept": "higher",  # evaluate.selection
     "converged_epoch": "lower",
     "gradients_to_converge": "lower",
     "completeness": "lower",  # evaluate.axioms: violations
