@@ -22,7 +22,7 @@ SMALL = {
 }
 SMALL |= {
     "correlated_groups_60": ["data=correlated_groups_60", "data.validation=10"],
-    "redundant_feature": ["data=redundant_feature", "data.train=64"],
+    "redundant_feature": ["data=redundant_feature", "data.train=64", "explain.k=5"],
 }
 NARROW = {
     "cnn": ["model.channels=[2,3]", "model.hidden=8"],
