@@ -122,7 +122,7 @@ def test_failed_and_unfinished_runs_are_counted_where_they_belong() -> None:
     runs("gini", {0: 1.0, 1: 2.0})
     for seed in (2, 3):
         tiny.run("prior=gini", f"seed={seed}", "broken=[2,3,4]", mode="MULTIRUN")  # a label more than the others
-        (OWN / f"broken=[2,3,4],prior=gini,seed={seed}").rename(OWN / f"prior=gini,seed={seed}")
+        (OWN / f"broken=2..4,prior=gini,seed={seed}").rename(OWN / f"prior=gini,seed={seed}")
     tiny.run("prior=graph", "seed=4", "broken=[2,3,4]", mode="MULTIRUN")
     conf = Path("conf/config.yaml")
     conf.write_text(conf.read_text().replace("broken: []", "broken: [2,3,4]"))
