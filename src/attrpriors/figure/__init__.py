@@ -17,7 +17,9 @@ from ..record import HISTORY
 from ..table.runs import PLACE, Runs
 from .canvas import STYLE, Place, band, groups, half_width, panels, save, with_legend
 from .convergence import convergence
+from .curves import curves
 from .masking import masking
+from .saliency import saliency
 
 LEVEL = {
     "salt_and_pepper": "fraction of pixels set to black or white",
@@ -31,7 +33,7 @@ def draw(runs: Runs, table: pd.DataFrame) -> None:
     """Write figures/KIND_DATA_MODEL.png and .pdf for every kind and every place that has what it needs."""
     folder = runs.folder / "figures"
     folder.mkdir(exist_ok=True)
-    kinds = (noise, maps, lorenz, features, scores, history, masking, convergence)
+    kinds = (noise, maps, lorenz, features, scores, history, masking, convergence, curves, saliency)
     for stale in (path for kind in kinds for path in folder.glob(f"{kind.__name__}_*.*")):
         stale.unlink(missing_ok=True)
     for (data, source, model), rows in runs.rows.groupby(PLACE, sort=False):
