@@ -13,17 +13,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..evaluate import NOISE
 from ..record import HISTORY
 from ..table.runs import PLACE, Runs
 from .canvas import STYLE, Place, band, groups, half_width, panels, save, with_legend
 from .convergence import convergence
 from .curves import curves
+from .manipulation import attacked, manipulation
 from .masking import masking
 from .saliency import saliency
 
 LEVEL = {
     "salt_and_pepper": "fraction of pixels set to black or white",
     "gaussian": "standard deviation (unit of the inputs)",
+    "fgsm": "bound (share of the pixels' range)",
 }
 PAIRS = (("r2", "graph_variation"), ("roc_auc", "gini"), ("accuracy", "total_variation"))  # score, attribution
 SHOWN = 10  # methods of one picture with a row or panel each, images, features
@@ -33,7 +36,10 @@ def draw(runs: Runs, table: pd.DataFrame) -> None:
     """Write figures/KIND_DATA_MODEL.png and .pdf for every kind and every place that has what it needs."""
     folder = runs.folder / "figures"
     folder.mkdir(exist_ok=True)
-    kinds = (noise, maps, lorenz, features, scores, history, masking, convergence, curves, saliency)
+    kinds = (
+        *(noise, maps, lorenz, features, scores, history, masking, convergence, curves, saliency),
+        *(manipulation, attacked),
+    )
     for stale in (path for kind in kinds for path in folder.glob(f"{kind.__name__}_*.*")):
         stale.unlink(missing_ok=True)
     for (data, source, model), rows in runs.rows.groupby(PLACE, sort=False):
@@ -60,7 +66,7 @@ def noise(place: Place) -> Figure | None:
             color = place.styles[method]["color"]
             axis.fill_between(curve["level"], curve["low"], curve["high"], color=color, alpha=0.2, linewidth=0)
         axis.set(xlabel=LEVEL.get(kind, kind), ylabel="test accuracy", ylim=(0, 1.02))
-        axis.set_title(f"{kind.replace('_', ' ')} noise")
+        axis.set_title(f"{kind.replace('_', ' ')}{' noise' if kind in NOISE else ''}")
     return with_legend(figure, axes[0])
 
 
