@@ -19,7 +19,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from scipy import stats
 
-from ..evaluate import better
+from ..evaluate import NOISE, better
 from ..record import FAILURE, sentence, write
 from .comparison import compare
 from .runs import COST, METHOD, PLACE, Runs, read
@@ -124,8 +124,9 @@ def wide_tables(table: pd.DataFrame) -> Iterator[Page]:
         yield Page(place, "", main.assign(failed=failed.to_numpy()) if failed.any() else main)
         for kind in dict.fromkeys(metric.rpartition("=")[0] for metric in metrics if "/" in metric):
             levels = {metric: metric.rpartition("=")[2] for metric in metrics if metric.startswith(f"{kind}=")}
-            measured, noise = kind.split("/", 1)
-            yield Page(place, f"{measured} under {noise} noise, by level", _wide(part, levels))
+            measured, setting = kind.split("/", 1)
+            noise = " noise" if setting in NOISE else ""
+            yield Page(place, f"{measured} under {setting}{noise}, by level", _wide(part, levels))
         yield Page(place, "cost", _cost(part))
 
 
