@@ -16,7 +16,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from attrpriors import record
-from attrpriors.record import Outcome, entropy, stream
+from attrpriors.record import Outcome, stream
+from attrpriors.record.randomness import entropy
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ Training through attributions takes a gradient of a gradient. PyTorch's double b
 poolings hands explicit zeros to the forward graph, so that a whole second backward pass of zeros runs through it; that
 of a convolution forms the weight gradient by a slow transposed convolution. `Exact` is active while an attribution runs
 the model: it replaces these operations by ones with the same values and derivatives, less the waste (an input of a
-`Slope` or an `Unpool` is detached: no edge leads back to the forward graph). What it does not know keeps PyTorch's own.
+`...Unpool` is detached: no edge leads back to the forward graph). What it does not know keeps PyTorch's own.
 """
 
 from collections.abc import Callable
@@ -16,34 +16,6 @@ from torch.nn import functional as F  # noqa: N812
 from torch.overrides import TorchFunctionMode
 
 aten = torch.ops.aten
-
-
-class Kinked(torch.autograd.Function):
-    """An activation that is linear between its kinks. `slope(g, x)` is PyTorch's kernel for g * d value / d x."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, value: Callable[[Tensor], Tensor], slope: Callable) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.slope = slope
-        return value(x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return Slope.apply(grads[0], ctx.saved_tensors[0].detach(), ctx.slope), None, None
-
-
-class Slope(torch.autograd.Function):
-    """g -> g * slope, linear in g; the slope is constant between the kinks."""
-
-    @staticmethod
-    def forward(ctx: Any, g: Tensor, x: Tensor, slope: Callable) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.slope = slope
-        return slope(g, x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return Slope.apply(grads[0], ctx.saved_tensors[0], ctx.slope), None, None
 
 
 class MaxPool(torch.autograd.Function):
@@ -200,10 +172,11 @@ def leaky_relu(owner: Exact, x: Tensor, negative_slope: float = 0.01, inplace: b
 def hardtanh(
     owner: Exact, x: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor | None:
-    def slope(g: Tensor, x: Tensor) -> Tensor:
-        return aten.hardtanh_backward(g, x, min_val, max_val)
-
-    return None if inplace else Kinked.apply(x, lambda x: aten.hardtanh(x, min_val, max_val), slope)
+    if inplace:
+        return None
+    fixed = x.detach()
+    within = aten.hardtanh_backward(x, fixed, min_val, max_val)  # x between the bounds, else 0
+    return within + (aten.hardtanh(fixed, min_val, max_val) - within.detach())
 
 
 def relu6(owner: Exact, x: Tensor, inplace: bool = False) -> Tensor | None:

@@ -9,7 +9,6 @@ import functools
 import io
 import json
 import os
-import random
 import sys
 import time
 import traceback
@@ -30,23 +29,12 @@ from omegaconf import DictConfig, ListConfig
 
 from ..data import Provenance
 from . import machine
+from .randomness import seed_global_generators
+from .randomness import stream as stream
 from .setting import Run, canonical, difference, digest, identify
 
 ROWS, HISTORY, ARRAYS, MANIFEST = "rows.csv", "history.csv", "arrays.npz", "manifest.json"
 FAILURE, UNFINISHED = "failure.txt", "unfinished.txt"
-
-
-def entropy(seed: int, name: str) -> int:
-    """64 bits that belong to `name` under `seed` (NumPy's SeedSequence: neighbouring seeds share nothing)."""
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ValueError(f"seed is a whole number, 0 or more; found {seed!r}")
-    key = tuple(bytes.fromhex(digest(name)))
-    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0])
-
-
-def stream(seed: int, name: str) -> torch.Generator:
-    """A CPU generator of its own for each `name`: what one stream draws never moves another."""
-    return torch.Generator().manual_seed(entropy(seed, name))
 
 
 # (metric, value), or (metric, value, labels) where one run measures several things that a table tells apart
@@ -232,14 +220,6 @@ def _prepare(cfg: DictConfig) -> None:
         seed_global_generators(cfg.seed)
     torch.backends.cudnn.deterministic = True
     machine.reset_peak_memory(cfg.device)
-
-
-def seed_global_generators(seed: int) -> None:
-    """Those of Python, NumPy and PyTorch (initial weights, dropout)."""
-    start = entropy(seed, "global")
-    random.seed(start)
-    np.random.seed(start % 2**32)
-    torch.manual_seed(start)
 
 
 def _epoch_seconds(history: pd.DataFrame) -> dict[str, float]:
