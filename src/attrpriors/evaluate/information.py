@@ -21,7 +21,7 @@ from ..train.adversarial import Pixels
 from . import scores_of
 
 X = np.linspace(0, 1, 1001)
-SHOWN = X[::50]  # levels of the curves that are kept as rows
+SHOWN = [0, 10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 750, 1000]  # points of a curve that are kept as rows
 
 
 def random_mask(height: int, width: int, fraction: float, generator: torch.Generator) -> np.ndarray:
@@ -96,7 +96,7 @@ class InformationCurves:
         self.least, self.most = (np.array([entropy(image) for image in part]) for part in (blurred, self.images))
         self.sure = (self.high.softmax >= confidence) & (self.low.softmax < self.high.softmax)  # (N,)
         self.kept = self.sure & (self.least < self.most)
-        self.kept_right = self.kept & (self.low.right < self.high.right)
+        self.kept_right = (self.low.right < self.high.right) & (self.least < self.most)
 
     def __call__(self, saliency: np.ndarray) -> Iterator[tuple[str, float]]:
         """(metric, value) for maps (N, H, W): areas under median curves, points of the curves, images left out.
@@ -115,7 +115,7 @@ class InformationCurves:
             if kept.any():
                 median = np.median([curve(*points) for points in zip(x[kept], y[kept], strict=True)], axis=0)
                 yield name, float(np.trapezoid(median, X))
-                yield from ((f"{name}/{unit}={at:.2f}", float(value)) for at, value in zip(SHOWN, median[::50], strict=True))
+                yield from ((f"{name}/{unit}={X[i]:.2f}", float(median[i])) for i in SHOWN)
 
     def _measure(self, saliency: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Softmax, right or not, and information, each (N, T): 0 as at the blurred image, 1 as at the image itself."""

@@ -87,25 +87,16 @@ class Selection:
         chosen = torch.randperm(len(data.val), generator=self.generator)[: self.rows].to(data.val.x.device)
         x, y, mean = data.val.x[chosen], data.val.y[chosen], data.train.x.mean(0)
         seed = int(torch.randint(2**62, (), generator=self.generator))
-        whole = scores_of(model, data.test.x)
         rows: list[Row] = []
         features = Masked(model, x, y, data.output, mean)
-        for name, order in (self._orders(features, len(mean), seed) | self._by_score(model, data, x, seed)).items():
-            found = [measure(whole, data)]
-            for n, scores in kept(features, data.test.x, order, self.features):
-                found += [measure(scores, data, f"/features={n}")]
-            found += [*self._anew(features, data, order, seed)]
-            if data.truth is not None:
-                truth = metrics.average_precision_score(data.truth.cpu(), -order.argsort().cpu())
-                found += [("truth_average_precision", float(truth))]
+        orders = self._orders(features, len(mean), seed) | self._by_score(model, data, x, seed)
+        for name, order in orders.items():
+            found = [*self._features(features, data, order), *self._anew(features, data, order, seed)]
             rows += [(*row, {"explain": name}) for row in found]
         if self.edges and isinstance(model, GraphNetwork):
             edges = MaskedEdges(model, x, scores_of(model, x)[:, 0], "regression", mean)
             for name, order in self._orders(edges, len(model.weight), seed).items():
-                for n, scores in kept(edges, data.test.x, order, self.edges):
-                    same = float(metrics.r2_score(whole.cpu(), scores.cpu()))
-                    found = [measure(scores, data, f"/edges={n}"), (f"prediction_kept/edges={n}", same)]
-                    rows += [(*row, {"explain": name}) for row in found]
+                rows += [(*row, {"explain": name}) for row in self._edges(edges, data, order)]
         return rows, {}
 
     def _orders(self, masked: Masked, places: int, seed: int) -> dict[str, Tensor]:
@@ -125,11 +116,27 @@ class Selection:
             orders[f"{name} of the score"] = phi.abs().mean(0).argsort(descending=True)
         return orders
 
+    def _features(self, features: Masked, data: Dataset, order: Tensor) -> Iterator[tuple[str, float]]:
+        yield measure(scores_of(features.model, data.test.x), data)
+        for n, scores in kept(features, data.test.x, order, self.features):
+            yield measure(scores, data, f"/features={n}")
+        if data.truth is not None:
+            truth = metrics.average_precision_score(data.truth.cpu(), -order.argsort().cpu())
+            yield "truth_average_precision", float(truth)
+
+    def _edges(self, edges: MaskedEdges, data: Dataset, order: Tensor) -> Iterator[tuple[str, float]]:
+        """Of every n the test score, and R2 of what the model says against what it says with all edges."""
+        whole = scores_of(edges.model, data.test.x)
+        for n, scores in kept(edges, data.test.x, order, self.edges):
+            yield measure(scores, data, f"/edges={n}")
+            yield f"prediction_kept/edges={n}", float(metrics.r2_score(whole.cpu(), scores.cpu()))
+
     def _anew(self, features: Masked, data: Dataset, order: Tensor, seed: int) -> Iterator[tuple[str, float]]:
         """(metric, value) of new networks, trained without the features that are hidden; all start alike."""
         for n in (n for n in self.retrained if n <= len(order)):
-            hidden = {name: replace(part, x=features.shown(part.x, first(n, order))) for name, part in data.parts.items()}
-            model, part = untrained(features.model, seed), replace(data, **hidden)
+            mask = first(n, order)
+            shown = {name: replace(part, x=features.shown(part.x, mask)) for name, part in data.parts.items()}
+            model, part = untrained(features.model, seed), replace(data, **shown)
             complete(self.trainer, generator=drawn(seed)).fit(model, part, NoPrior())
             yield measure(scores_of(model, part.test.x), data, f"/retrained={n}")
 
@@ -147,7 +154,8 @@ def kept(masked: Masked, x: Tensor, order: Tensor, counts: Sequence[int]) -> Ite
     """n, and the scores (N, O) of x (N, F) while the first n places of an order (P,) are kept."""
     for n in (n for n in counts if n <= len(order)):
         with torch.no_grad(), evaluating(masked.model):
-            yield n, torch.cat([masked.scores(rows, first(n, order)) for rows in x.split(1000)])
+            scores = torch.cat([masked.scores(rows, first(n, order)) for rows in x.split(1000)])
+        yield n, scores
 
 
 def measure(scores: Tensor, data: Dataset, level: str = "") -> tuple[str, float]:
