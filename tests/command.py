@@ -15,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 RULER = ["evaluate.explained=5", "explain.k=5"]
+MEASURED = {"manipulation": ["evaluate.attacked=4", "evaluate.steps=1", "evaluate.eps=[0.1]"]}  # evaluations that take no RULER
 SMALL = {
     "mnist_5k": ["data=mnist_5k", "data.train=40", "data.validation=20", "data.test=20", *RULER],
     "drug_simulated": ["data=drug_simulated", "data.lines=10", *RULER],
@@ -24,8 +25,13 @@ SMALL |= {
     "correlated_groups_60": ["data=correlated_groups_60", "data.validation=10"],
     "redundant_feature": ["data=redundant_feature", "data.train=64", "explain.k=5"],
 }
+MEASURED |= {"saliency": ["evaluate.explained=5", "evaluate.grids=2"]}
+MEASURED |= {"selection": ["evaluate.rows=10", "evaluate.trainer.epochs=1"]}
 NARROW = {
+    "pooled_cnn": ["model.channels=[2,3]"],
+    "graph_network": ["model.channels=1", "model.hidden=[8]"],
     "cnn": ["model.channels=[2,3]", "model.hidden=8"],
+    "cnn_tanh": ["model.channels=[2,3]", "model.hidden=8"],
     "mlp": ["model.hidden=[8]"],
     "glorot_mlp": ["model.hidden=[8]"],
     "affine": [],

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from command import CONF, NARROW, ROOT, SMALL, command, jobs
+from command import CONF, MEASURED, NARROW, ROOT, RULER, SMALL, command, jobs
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import Tensor
@@ -27,6 +27,7 @@ from attrpriors.prior import NoPrior
 MODEL = {"linear": "binary", "mlp": "regression", "cnn": "images", "vgg16": "pictures", "resnet18": "pictures"}
 MODEL |= {"glorot_mlp": "regression", "affine": "redundant"}
 MODEL |= {"pooled_cnn": "images", "graph_network": "regression"}
+MODEL |= {"cnn_tanh": "images"}
 ATTRIBUTION = dict.fromkeys(
     ("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "expected_gradients", "ruler"), "images"
 )
@@ -42,8 +43,11 @@ PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
 )
 TRAIN = {"benchmark": "regression", "convergence": "redundant"}
 TRAIN |= {"images": "images", "full_batch": "binary", "finetune": "regression"}
+TRAIN |= dict.fromkeys(("continued", "adversarial", "atex", "noise"), "images")
 EVALUATE = ("standard", "quick")
 OWN_EVALUATION = ("masking", "masking_kernel_shap", "convergence")  # tests/test_masking.py, and the experiments below
+OWN_EVALUATION += ("manipulation",)  # tests/test_manipulation.py, and the experiments below
+OWN_EVALUATION += ("saliency", "selection")  # tests/test_information.py, tests/test_selection.py, the experiments below
 OWN_COMMAND = {"bench": "python -m attrpriors.bench"}  # cards that are no experiment of run.py
 LAUNCHER = ("joblib", "submitit_local", "submitit_slurm")  # tests/test_sweep.py
 # the embedded data set of the same family that takes the place of one with files
@@ -194,6 +198,8 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
     cfg = composed(f"experiment={name}")
     chosen = cfg.hydra.runtime.choices
     small = [*SMALL[EMBEDDED.get(chosen.data, chosen.data)], *NARROW[chosen.model]]
+    if chosen.evaluate in MEASURED:
+        small = [part for part in small if part not in RULER] + MEASURED[chosen.evaluate]
     small += [f"train.{key}=1" for key in ("epochs", "finetune") if key in cfg.train]
     result = command(f"experiment={name}", *small, "seed=0", f"results={tmp_path}")
     assert result.status == 0, result.text
@@ -201,7 +207,8 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
     assert (table["n"] == 1).all()
     fixed = {part.split("=")[0] for part in [*small, "seed=0"]}
     grid = jobs([f"{key}={value}" for key, value in cfg.hydra.sweeper.params.items() if key not in fixed])
-    assert len(table[["prior", "weight", "attribution"]].drop_duplicates()) == len(grid)
+    labels = table.columns.intersection(["prior", "weight", "attribution", "train"])
+    assert len(table[labels].drop_duplicates()) == len(grid)
     assert f"quick/{name}" in EXPERIMENTS or list((tmp_path / name / "figures").glob("*.png"))
 
 
