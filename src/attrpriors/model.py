@@ -43,11 +43,11 @@ def affine(data: Dataset, weight: Sequence[float], bias: float) -> nn.Module:
             f"affine is for one score and takes a weight for each of the {count} features of {data.name}; "
             f"found {len(weight)} weights and {data.outputs} scores"
         )
-    model = nn.Sequential(nn.Flatten(), nn.Linear(count, 1))
+    layer = nn.Linear(count, 1)
     with torch.no_grad():
-        model[1].weight.copy_(torch.tensor([weight]))
-        model[1].bias.fill_(bias)
-    return model
+        layer.weight.copy_(torch.tensor([weight]))
+        layer.bias.fill_(bias)
+    return nn.Sequential(nn.Flatten(), layer)
 
 
 def cnn(

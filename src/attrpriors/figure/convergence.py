@@ -1,5 +1,7 @@
 """CONVERGENCE: dependence on the redundant feature along the epochs, and along the gradients they cost."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -16,7 +18,7 @@ def convergence(place: Place) -> Figure | None:
     figure, axes = panels(2, place, "mean over runs", height=3.4)
     for number, (method, runs) in enumerate(curves.items()):
         mean = np.mean(runs, 0)
-        line = {"color": COLOURS[number % len(COLOURS)], "linestyle": "-" if number < len(COLOURS) else "--"}
+        line: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "linestyle": "-" if number < 7 else "--"}
         epochs = np.arange(1, len(mean) + 1)
         axes[0].plot(epochs, mean, label=method.partition("attribution=")[2] or method, **line)
         axes[1].plot(costs[method][0], mean, **line)

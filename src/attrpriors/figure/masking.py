@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .canvas import Place, half_width, with_legend
+from .canvas import COLOURS, Place, half_width, with_legend
 
 AGAINST = "expected_gradients"
 
@@ -24,7 +24,7 @@ def masking(place: Place) -> Figure | None:
         ours = pd.DataFrame({metric: values[metric, AGAINST] for metric in metrics})
         gap = 100 * (pd.DataFrame({metric: values[metric, method] for metric in metrics}) - ours) / ours.mean().abs()
         height = np.arange(len(metrics)) + 0.7 * (number / max(len(others) - 1, 1) - 0.5)
-        color = place.styles[method]["color"]
+        color = COLOURS[number % len(COLOURS)]
         axis.errorbar(gap.mean(), height, xerr=half_width(gap), fmt="o", markersize=3, color=color, label=method)
     axis.axvline(0, color="0.6", linewidth=0.8)
     axis.set_xscale("symlog", linthresh=5)

@@ -108,7 +108,9 @@ def wide(table: pd.DataFrame, gaps: pd.DataFrame, label: str, compared: Sequence
     pivot = cells.pivot(index=index, columns=columns, values="cell")
     pivot = pivot.reindex(index=table[index].unique(), columns=table[columns].unique())
     if len(gaps):
-        gaps = gaps.assign(mean=gaps["difference"], never=0, deviation=np.nan, published=gaps["published"].round(3))
+        gaps = gaps.assign(
+            mean=gaps["difference"], never=0, deviation=np.nan, published=gaps["published"].map("{:.3f}".format)
+        )
         pivot.insert(2, "difference", [cell(row) for _, row in gaps.iterrows()])
     return pivot
 
