@@ -7,7 +7,7 @@ export PYTHONPATH := src
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce paper images drug_response health quick/images quick/drug_response quick/health quick/atex attribution_benchmark convergence atex greedy_pig greedy_pig_selection greedy_pig_graph quick/greedy_pig quick/greedy_pig_selection data report bench bench-quick test lint check
+.PHONY: help reproduce paper images drug_response health quick/images quick/drug_response quick/health quick/atex attribution_benchmark convergence atex greedy_pig greedy_pig_selection greedy_pig_graph quick/greedy_pig quick/greedy_pig_selection axioms data report bench bench-quick test lint check
 
 help:  ## this list
 	@grep -hE '^[a-z_ -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-28s %s\n", $$1, $$2}'
@@ -32,8 +32,12 @@ data: $(READY)  ## fetch every real data set, check sha256, prepare tables (MIRR
 images drug_response health atex: $(READY)  ## the family on real data (after make data)
 quick/images quick/drug_response quick/health quick/atex: $(READY)
 attribution_benchmark convergence: $(READY)
-greedy_pig greedy_pig_selection greedy_pig_graph quick/greedy_pig quick/greedy_pig_selection: $(READY)
+greedy_pig greedy_pig_selection greedy_pig_graph: $(READY)
+quick/greedy_pig quick/greedy_pig_selection: $(READY)
 images drug_response health atex quick/images quick/drug_response quick/health quick/atex attribution_benchmark convergence greedy_pig greedy_pig_selection greedy_pig_graph quick/greedy_pig quick/greedy_pig_selection:
+	$(RUN) run.py experiment=$@
+
+axioms: $(READY)  ## which attribution keeps which axiom, on closed forms and on trained networks, 4 minutes
 	$(RUN) run.py experiment=$@
 
 paper: images drug_response health  ## the three families on real data

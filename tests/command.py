@@ -26,7 +26,9 @@ SMALL |= {
     "redundant_feature": ["data=redundant_feature", "data.train=64", "explain.k=5"],
 }
 MEASURED |= {"saliency": ["evaluate.explained=5", "evaluate.grids=2"]}
-MEASURED |= {"selection": ["evaluate.rows=10", "evaluate.trainer.epochs=1"]}
+MEASURED |= {"selection": ["evaluate.rows=10", "evaluate.trainer.epochs=1", "evaluate.loss.greedy_pig.rounds=2"]}
+AXIOMS = ["explain.k=5", "evaluate.explained=2", "evaluate.repeats=2", "evaluate.methods.kernel_shap.samples=10"]
+MEASURED |= {"axioms": AXIOMS}
 NARROW = {
     "pooled_cnn": ["model.channels=[2,3]"],
     "graph_network": ["model.channels=1", "model.hidden=[8]"],

@@ -213,7 +213,7 @@ def test_the_floor_counts_passes_through_every_layer():
 
 def test_rounds_take_the_tasks_in_turn():
     called: list[str] = []
-    times = interleaved({name: partial(called.append, name) for name in "abc"}, rounds=2, least=1e-12)
+    times = interleaved({name: partial(called.append, name) for name in "abc"}, rounds=2, least=1e-12, spent=0)
     assert "".join(called) == "abc" + "abc" + "bca"  # long ones are called once before
     assert {name: len(seconds) for name, seconds in times.items()} == {"a": 2, "b": 2, "c": 2}
 
@@ -297,8 +297,8 @@ def test_peak_memory_is_printed_by_a_process_of_its_own(threads, tmp_path, monke
 
 def test_a_process_that_ends_without_its_peak_memory_is_told(monkeypatch, capsys):
     monkeypatch.setattr(memory.sys, "executable", "false")
-    assert np.isnan(memory.peak("mlp", "ours", 2, 1, "cpu", None))
-    assert capsys.readouterr().out == "mlp: no peak memory of ours at k = 2: status 1\n"
+    assert np.isnan(memory.peak("mlp", "ours", 3, 1, "cpu", None))
+    assert capsys.readouterr().out == "mlp: no peak memory of ours at k = 3: status 1\n"
 
 
 @pytest.fixture
@@ -315,7 +315,7 @@ def small(threads: None, monkeypatch: pytest.MonkeyPatch) -> plan.Plan:
     monkeypatch.setattr(estimators, "trained_mlp", lambda device: tiny_trained(replace(MLP, rows=60)))
     monkeypatch.setattr(ceiling, "measure", functools.partial(ceiling.measure, size=64))
     monkeypatch.setattr(canvas, "METADATA", {"png": {}})
-    monkeypatch.setattr("attrpriors.bench.clock.interleaved.__defaults__", ("cpu", 1e-9))
+    monkeypatch.setattr("attrpriors.bench.clock.interleaved.__defaults__", ("cpu", 1e-9, 0.0))
     return replace(
         plan.QUICK,
         cases=CASES,
@@ -403,7 +403,7 @@ def test_a_setting_out_of_range_is_told_in_a_sentence(given, told):
 def test_without_captum_and_shap_their_rows_are_left_out_with_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(memory, "peak", lambda *given: 1.5)
-    table = steps.measure([MLP], 1, "cpu", None, compiling=False)
+    table = steps.measure([MLP], 1, "cpu", None, compiling=())
     table = pd.concat([table, attribution.measure({MLP: 2}, 4, 1, "cpu")])
     assert not table[["formulation", "method"]].stack().str.contains("captum|shap").any()
     out = capsys.readouterr().out

@@ -48,6 +48,7 @@ EVALUATE = ("standard", "quick")
 OWN_EVALUATION = ("masking", "masking_kernel_shap", "convergence")  # tests/test_masking.py, and the experiments below
 OWN_EVALUATION += ("manipulation",)  # tests/test_manipulation.py, and the experiments below
 OWN_EVALUATION += ("saliency", "selection")  # tests/test_information.py, tests/test_selection.py, the experiments below
+OWN_EVALUATION += ("axioms",)  # tests/test_axioms.py, and the experiments below
 OWN_COMMAND = {"bench": "python -m attrpriors.bench"}  # cards that are no experiment of run.py
 LAUNCHER = ("joblib", "submitit_local", "submitit_slurm")  # tests/test_sweep.py
 # the embedded data set of the same family that takes the place of one with files
@@ -120,7 +121,8 @@ def test_every_model_gives_a_score_for_each_row_and_output(name: str, data: Data
 @pytest.mark.parametrize("role", ["attribution", "explain"])
 def test_every_attribution_is_shaped_like_its_input(name: str, data: Dataset, role: str) -> None:
     key = "attribution" if role == "attribution" else "attribution@explain"
-    attribution = build(composed(f"{key}={name}")[role], background=data.train.x, generator=draws())
+    few = [f"{role}.k=5"] if name.startswith("ruler") else []  # references, no more than the rows
+    attribution = build(composed(f"{key}={name}", *few)[role], background=data.train.x, generator=draws())
     phi = attribution(linear(data), data.test.x, data.test.y)
     assert phi.shape == data.test.x.shape
     assert torch.isfinite(phi).all()

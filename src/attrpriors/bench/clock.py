@@ -13,11 +13,12 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 def interleaved(
-    tasks: Mapping[Name, Task], rounds: int, device: str = "cpu", least: float = 0.05
+    tasks: Mapping[Name, Task], rounds: int, device: str = "cpu", least: float = 0.05, spent: float = 10.0
 ) -> dict[Name, pd.Series]:
     """Name -> seconds of one call in each round. Within a round a task is repeated until it takes `least` seconds.
 
-    Each is called before, a short one twice; rounds begin with another task in turn.
+    Each is called before, a short one twice; rounds begin with another task in turn. Where `rounds` take less than
+    `spent` seconds there are up to three times as many.
     """
     repeats = {}
     for name, task in tasks.items():
@@ -25,7 +26,11 @@ def interleaved(
         repeats[name] = 1 if once > 10 * least else math.ceil(least / seconds(task, 1, device))
     names = list(tasks)
     found: dict[Name, list[float]] = {name: [] for name in names}
-    for start in (i % len(names) for i in range(rounds)):
+    begun = time.perf_counter()
+    for number in range(3 * rounds):
+        if number >= rounds and time.perf_counter() - begun > spent:
+            break
+        start = number % len(names)
         for name in names[start:] + names[:start]:
             found[name].append(seconds(tasks[name], repeats[name], device))
     return {name: pd.Series(times) for name, times in found.items()}

@@ -53,7 +53,7 @@ def measure(rounds: int, device: str, epochs: int = 10) -> pd.DataFrame:
 
 
 def _rows(axis: str, value: int, tasks: Mapping[str, Task], rounds: int, device: str, units: int) -> pd.DataFrame:
-    times = interleaved(tasks, rounds, device)
+    times = interleaved(tasks, rounds, device, spent=1.0)
     rows = []
     for name, seconds in times.items():
         ratio = seconds / times["plain"]

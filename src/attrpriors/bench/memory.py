@@ -2,12 +2,15 @@
 
     python -m attrpriors.bench.memory CASE METHOD K ITEMS DEVICE THREADS CHECKOUT
 
-prints MB above what the process had after a first small call, so that libraries and data do not count.
+prints MB above what the process had after a first call on a background of two rows, so that libraries and data do not
+count; what a method does with the whole background beforehand does.
 """
 
+import functools
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,6 +18,7 @@ import torch
 from ..record import machine
 
 
+@functools.cache
 def peak(case: str, method: str, k: int, items: int, device: str, checkout: Path | None) -> float:
     """MB of `items` rows of a case of CASES at k; NaN, with a sentence, where the process does not end well."""
     given = (case, method, k, items, device, torch.get_num_threads(), checkout or "")
@@ -37,14 +41,13 @@ def main(case: str, method: str, k: int, items: int, device: str, checkout: str)
     prepare()
     chosen = EXPLAINED[case]
     authors = load_authors(Path(checkout)) if checkout else None
-    data = chosen.data().to(device)
+    few, data = replace(chosen, rows=2).data().to(device), chosen.data().to(device)
     model = chosen.model(data).to(device).eval()
     x, y = explained(data, model, items)
-    methods(chosen, data, model, 2, authors)[method]()(x[:1], None if y is None else y[:1])
-    explain = methods(chosen, data, model, k, authors)[method]()
+    methods(chosen, few, model, 2, authors)[method]()(x[:1], None if y is None else y[:1])
     machine.reset_peak_memory(device)
     before = high_water(device)
-    explain(x, y)
+    methods(chosen, data, model, k, authors)[method]()(x, y)
     return high_water(device) - before
 
 

@@ -1,7 +1,7 @@
 """steps.csv: a training step with its prior, beside the same step without one, in every formulation."""
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from types import ModuleType
 
 import numpy as np
@@ -18,7 +18,7 @@ COLUMNS = ("case", "formulation", "median_ms", "ratio_to_plain", "low", "high")
 
 
 def measure(
-    cases: Iterable[Case], rounds: int, device: str, authors: ModuleType | None = None, compiling: bool = True
+    cases: Iterable[Case], rounds: int, device: str, authors: ModuleType | None = None, compiling: Container[str] = ()
 ) -> pd.DataFrame:
     """A row a case and formulation; ratio_to_plain is the median over rounds, low and high are its quartiles.
 
@@ -26,7 +26,7 @@ def measure(
     """
     if not importlib.util.find_spec("captum"):
         print("captum is not installed (pip install attrpriors[test]): its rows are left out")
-    return pd.concat([_case(case, rounds, device, authors, compiling) for case in cases], ignore_index=True)
+    return pd.concat([_case(case, rounds, device, authors, case.name in compiling) for case in cases], ignore_index=True)
 
 
 def _case(case: Case, rounds: int, device: str, authors: ModuleType | None, compiling: bool) -> pd.DataFrame:
