@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from ..evaluate import NOISE
 from ..record import HISTORY
 from ..table.runs import PLACE, Runs
+from .axioms import axioms
 from .canvas import STYLE, Place, band, groups, half_width, panels, save, with_legend
 from .convergence import convergence
 from .curves import curves
@@ -37,7 +38,7 @@ def draw(runs: Runs, table: pd.DataFrame) -> None:
     folder = runs.folder / "figures"
     folder.mkdir(exist_ok=True)
     kinds = (
-        *(noise, maps, lorenz, features, scores, history, masking, convergence, curves, saliency),
+        *(noise, maps, lorenz, features, scores, history, masking, convergence, curves, saliency, axioms),
         *(manipulation, attacked),
     )
     for stale in (path for kind in kinds for path in folder.glob(f"{kind.__name__}_*.*")):
@@ -189,14 +190,17 @@ def history(place: Place) -> Figure | None:
             band(axis, values.columns.to_numpy(), values, method, place)
         axis.set(xlabel="epoch", ylabel=label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return with_legend(figure, axes[0])
+    return with_legend(figure, axes[0]) if curves["method"].nunique() > 1 else figure
 
 
 def _histories(place: Place) -> pd.DataFrame:
-    """method, prior, run, epoch, penalty, validation scores of every run that has a history."""
-    tables = []
+    """method, prior, run, epoch, penalty, validation scores of every run that has a history; of one network once."""
+    tables, told = [], []
     priors = place.rows.drop_duplicates("method").set_index("method")["prior"]
     for method, runs in place.runs.items():
+        if runs in told:  # another measurement of the same networks
+            continue
+        told.append(runs)
         for run, (folder, member) in enumerate(runs):
             if (folder / HISTORY).exists():
                 table = pd.read_csv(folder / HISTORY)

@@ -15,7 +15,7 @@ def convergence(place: Place) -> Figure | None:
     curves, costs = place.arrays("dependence"), place.arrays("gradients")
     if not curves:
         return None
-    figure, axes = panels(2, place, "mean over runs", height=3.4)
+    figure, axes = panels(2, place, "mean over runs, cut at 1.2 and -1.2", height=3.4)
     for number, (method, runs) in enumerate(curves.items()):
         mean = np.mean(runs, 0)
         line: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "linestyle": "-" if number < 7 else "--"}
@@ -24,7 +24,7 @@ def convergence(place: Place) -> Figure | None:
         axes[1].plot(costs[method][0], mean, **line)
     for axis in axes:
         axis.axhline(0, color="0.6", linewidth=0.6)
-        axis.set_ylabel("dependence on the redundant feature")
+        axis.set(ylabel="dependence on the redundant feature", ylim=(-1.2, 1.2))
     axes[0].set_xlabel("epoch")
     axes[1].set(xlabel="gradients for each training row", xlim=(0, EDGE))
     return with_legend(figure, axes[0])

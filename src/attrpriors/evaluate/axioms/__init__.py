@@ -113,19 +113,19 @@ class Axioms:
     """The violation of every axiom by every method, and what is tolerated.
 
     Rows (axiom, violation) and (axiom_tolerance, `tolerance` + three standard errors), labelled with the method
-    (explain) and where it was measured (on): "network", `rows` test rows of the trained network, or "closed forms".
+    (explain) and where it was measured (on): the "network", on `explained` test rows, or "closed forms".
     And f1, f2, g1, g2, the attributions of the counter-example at (3, 1). `methods`: name -> an attribution that lacks
     no more than its background and its generator.
     """
 
     methods: Mapping[str, Callable[..., Attribution]]
-    rows: int
+    explained: int
     repeats: int
     tolerance: float
     generator: torch.Generator
 
     def __post_init__(self) -> None:
-        at_least_one(rows=self.rows, repeats=self.repeats)
+        at_least_one(explained=self.explained, repeats=self.repeats)
         if not self.tolerance > 0:
             raise ValueError(f"evaluate.tolerance is a share above 0; found {self.tolerance!r}")
 
@@ -139,7 +139,7 @@ class Axioms:
         rows: list[Row] = []
         with torch.no_grad():
             for name, built in self.methods.items():
-                explains = [cache(partial(explained, built, seed)) for seed in seeds]  # axioms share some calls
+                explains = [cache(partial(phi_of, built, seed)) for seed in seeds]  # axioms share some calls
                 for on, case_of in cases.items():
                     labels = {"explain": name, "on": on}
                     for axiom in AXIOMS:
@@ -153,12 +153,12 @@ class Axioms:
         return rows, {}
 
     def _case(self, model: nn.Module, data: Dataset) -> Case:
-        chosen = torch.randperm(len(data.test), generator=self.generator)[: self.rows].to(data.test.x.device)
+        chosen = torch.randperm(len(data.test), generator=self.generator)[: self.explained].to(data.test.x.device)
         y = data.test.y[chosen] if data.output == "classes" else torch.zeros_like(chosen)
         return Case(model, rewritten(model), data.test.x[chosen], y, data.train.x)
 
 
-def explained(
+def phi_of(
     method: Callable[..., Attribution], seed: int, model: nn.Module, x: Tensor, y: Tensor, background: Tensor
 ) -> Tensor:
     """phi by the method with these references and draws of this seed."""

@@ -125,7 +125,7 @@ def rewritten(model: nn.Module) -> nn.Module:
             graph.append(Split(layer))
         elif not (isinstance(layer, nn.ReLU) and graph and isinstance(graph[-1], Split)):  # which has its own
             graph.append(layer)
-        kept = isinstance(layer, nn.MaxPool2d | nn.AvgPool2d | nn.Flatten | nn.Dropout)
+        kept = isinstance(layer, nn.MaxPool2d | nn.AdaptiveMaxPool2d | nn.AvgPool2d | nn.Flatten | nn.Dropout)
         positive = isinstance(layer, nn.ReLU) or (positive and kept)
     return nn.Sequential(*graph, Sides())
 

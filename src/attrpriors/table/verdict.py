@@ -1,0 +1,70 @@
+"""VERDICT: which attribution keeps which axiom, from the violations and tolerances that evaluate=axioms measures."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from ..evaluate.axioms import AXIOMS
+from ..record import sentence, write
+from .runs import PLACE, read
+
+RESOLVED = 0.25  # a tolerance above this share, for its standard errors, decides nothing
+CAPTION = (
+    f"holds: the violation is at most the tolerance; violated: it is more; noise: it is not more, but the draws of the "
+    f"method scatter so much (tolerance above {RESOLVED}) that this says nothing. Means over runs.\n"
+)
+COUNTER_EXAMPLE = "f = ReLU(ReLU(x1) - 1 - ReLU(x2)), g = ReLU(ReLU(x1 - 1) - ReLU(x2)), baseline 0"
+
+
+class AfterSweep(Callback):
+    """Hydra's callback, after that of the tables."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        folder = Path(config.results, config.name)
+        try:
+            text = "\n".join([CAPTION, *tables(read(folder).rows)])
+            write(folder / "verdicts.md", text.encode())
+        except Exception as error:
+            sys.exit(f"no verdicts of {folder}: {sentence(error)}")
+        print(f"\n{text}\nverdicts: {folder / 'verdicts.md'}", flush=True)
+
+
+def verdict(violation: pd.Series, tolerance: pd.Series) -> tuple[str, str]:
+    """ "violated", "violated, 0.96 > 0.01": what most runs say, and the means; how many say so, if not all do."""
+    said = pd.Series("holds", index=violation.index).mask(tolerance > RESOLVED, "noise")
+    said = said.mask(violation > tolerance, "violated")
+    most, count = said.value_counts().index[0], said.value_counts().iloc[0]
+    share = "" if count == len(said) else f" in {count} of {len(said)}"
+    sign = ">" if violation.mean() > tolerance.mean() else "≤"
+    return str(most), f"{most}{share}, {violation.mean():.2g} {sign} {tolerance.mean():.2g}"
+
+
+def violations(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row a run and method, a column a metric; the closed forms, which no data set changes, are of every run."""
+    index = ["on", *PLACE, "explain", "seed"]
+    return rows.pivot(index=index, columns="metric", values="value").astype(float)
+
+
+def tables(rows: pd.DataFrame) -> Iterator[str]:
+    """A title and a table for the network of each data set, for the closed forms, and for the counter-example."""
+    values = violations(rows)
+    networks, closed = values.loc["network"], values.loc["closed forms"]
+    for (data, source, model), part in networks.groupby(PLACE):
+        yield _verdicts(f"{data} ({source}), model {model}", part)
+    yield _verdicts("closed forms", closed)
+    means = closed.groupby("explain")[["f1", "f2", "g1", "g2"]].mean()
+    cells = {f: [f"({one:.3f}, {two:.3f})" for one, two in means[[f"{f}1", f"{f}2"]].values] for f in "fg"}
+    table = pd.DataFrame(cells, index=means.index.rename("method")).to_markdown()
+    yield f"### the counter-example at (3, 1)\n\n{COUNTER_EXAMPLE}\n\n{table}\n"
+
+
+def _verdicts(title: str, values: pd.DataFrame) -> str:
+    methods = values.groupby("explain")
+    cells = {axiom: [verdict(part[axiom], part[f"{axiom}_tolerance"])[1] for _, part in methods] for axiom in AXIOMS}
+    table = pd.DataFrame(cells, index=pd.Index(methods.groups, name="method"))
+    return f"### {title}\n\n{table.rename(columns=lambda name: name.replace('_', ' ')).to_markdown()}\n"
