@@ -84,14 +84,16 @@ def test_an_image_without_a_slope_has_no_direction(images: Dataset) -> None:
 # The loss
 
 
+@pytest.mark.parametrize("student_temperature", [1.0, 2.0])
 @pytest.mark.parametrize("along", [[-1.0, 0.0], [0.0], [-0.5, 0.0, 0.7]])
 def test_following_the_teacher_along_the_explanation_and_constant_across_it_costs_nothing(
-    images: Dataset, along: list[float]
+    images: Dataset, along: list[float], student_temperature: float
 ) -> None:
     teacher = Ridge(images.shape)
     student = copy.deepcopy(teacher)
-    student.c.data /= 2.0  # the teacher's scores are divided by the temperature
-    trainer, (x, y) = begun(teacher, images, along=along), (images.test.x, images.test.y)
+    student.c.data *= student_temperature / 2.0  # the temperature of the teacher is 2
+    trainer = begun(teacher, images, along=along, student_temperature=student_temperature)
+    x, y = images.test.x, images.test.y
     assert trainer.loss(student, x, y, "classes").abs() < 1e-6
     isotropic = begun(teacher, images, along=along, direction=None)
     assert isotropic.loss(student, x, y, "classes") > 1e-3

