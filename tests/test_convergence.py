@@ -137,9 +137,10 @@ def test_dependence_is_of_two_features(binary: Dataset) -> None:
     ],
 )
 def test_the_first_epoch_below_the_bound_and_what_it_cost(attribution: OnScale, gradients: int, data: Dataset) -> None:
-    history = pd.DataFrame({"dependence": [1.0, -0.2, 0.05, -0.009, 0.02]})
+    history = pd.DataFrame({"dependence": [1.0, -0.2, 0.05, -0.009, 0.02], "loss": [5.0, 4.0, 3.0, 2.0, 1.0]})
     rows, arrays = Convergence(bound=0.01)(logistic(data, 1, 1), data, attribution, history)
-    assert rows == [("converged_epoch", 4.0), ("gradients_to_converge", 4.0 * gradients), ("dependence", 0.02)]
+    expected = {"converged_epoch": 4, "gradients_to_converge": 4 * gradients, "dependence": 0.02, "final_loss": 1}
+    assert dict(rows) == expected
     assert list(arrays["gradients"]) == [gradients * epoch for epoch in range(1, 6)]
     assert better("converged_epoch") == better("gradients_to_converge") == "lower"
     never = dict(Convergence(bound=0.001)(logistic(data, 1, 1), data, attribution, history)[0])

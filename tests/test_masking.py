@@ -151,6 +151,6 @@ def test_differences_are_paired_by_seed() -> None:
     rows.columns = pd.Index(["explain", "seed", "metric", "value"])
     table = pd.DataFrame({"explain": ["one", "other"], "metric": "keep/mask=a", "published": ["4.5", "4.25"]})
     gap = paired(rows, table, "explain", ["one", "other"]).loc["keep/mask=a"]
-    assert gap["difference"] == pytest.approx(2)
+    assert gap["mean"] == pytest.approx(2)
     assert gap["published"] == pytest.approx(0.25)
-    assert gap["high"] - gap["difference"] == pytest.approx(12.706, abs=1e-3)  # t of 97.5 % with one degree of freedom
+    assert gap["high"] - gap["mean"] == pytest.approx(12.706, abs=1e-3)  # t of 97.5 % with one degree of freedom

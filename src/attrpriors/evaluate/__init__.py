@@ -51,6 +51,7 @@ DIRECTION = {
     "prediction_kept": "higher",  # evaluate.selection
     "converged_epoch": "lower",
     "gradients_to_converge": "lower",
+    "final_loss": "lower",
     "completeness": "lower",  # evaluate.axioms: violations
     "sensitivity": "lower",
     "dummy": "lower",

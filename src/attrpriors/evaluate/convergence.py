@@ -41,6 +41,7 @@ def dependence(model: nn.Module, data: Dataset) -> dict[str, float]:
 class Convergence:
     """The first epoch after which the watched dependence is below `bound`, and what it cost; NaN: never.
 
+    Dependence and task loss are those of the last epoch, whatever epoch the model ends with.
     The cost is counted in gradients: rows that pass through the model to explain one row, once an epoch.
     """
 
@@ -59,6 +60,7 @@ class Convergence:
             ("converged_epoch", epoch),
             ("gradients_to_converge", epoch * gradients),
             ("dependence", float(curve[-1])),
+            ("final_loss", float(history["loss"].iloc[-1])),
         ]
         return rows, {"dependence": curve, "gradients": gradients * np.arange(1, len(curve) + 1)}
 

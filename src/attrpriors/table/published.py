@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from scipy import stats
 
 from ..record import sentence, write
-from . import summarise
+from . import _cell, summarise
 from .runs import PLACE, read
 
 NEVER = "never"
@@ -47,7 +47,7 @@ def collect(folder: Path, numbers: Path, label: str, compared: Sequence[str]) ->
     number = pd.to_numeric(table["published"], errors="coerce")
     table = table.assign(deviation=table["mean"] / number - 1)
     columns = [*PLACE, label, "metric", "published", "mean", "low", "high", "n", "never", "deviation"]
-    text = f"Cells: measured ± half-width of the 95 % t interval / published ({source(numbers)})"
+    text = f"Cells: measured ± half-width of the 95 % t interval (number of runs) / published ({source(numbers)})"
     text += ", deviation where two methods are compared.\n" if compared else ".\n"
     for place, part in table.groupby(PLACE, sort=False):
         data, kind, model = place
@@ -66,13 +66,13 @@ def source(numbers: Path) -> str:
 
 
 def paired(rows: pd.DataFrame, table: pd.DataFrame, label: str, compared: Sequence[str]) -> pd.DataFrame:
-    """metric -> difference of the two compared methods, low and high of its 95 % t interval over seeds, published."""
+    """metric -> mean difference of the two compared methods, its 95 % t interval over seeds, n, the published one."""
     one, other = compared
     rows = rows[rows[label].isin(compared) & rows["metric"].isin(table["metric"])]
     values = rows.pivot(index=["metric", "seed"], columns=label, values="value").astype(float)
     gap = (values[one] - values[other]).groupby("metric")
     half = stats.t.ppf(0.975, gap.size() - 1) * gap.sem()
-    gaps = pd.DataFrame({"difference": gap.mean(), "low": gap.mean() - half, "high": gap.mean() + half})
+    gaps = pd.DataFrame({"mean": gap.mean(), "low": gap.mean() - half, "high": gap.mean() + half, "n": gap.size()})
     numbers = table.assign(number=pd.to_numeric(table["published"])).pivot(
         index="metric", columns=label, values="number"
     )
@@ -83,7 +83,7 @@ def said(table: pd.DataFrame, gaps: pd.DataFrame, label: str, compared: Sequence
     """Sentences: how often the first of two methods is ahead, and how far the numbers are from the published ones."""
     one, other = compared
     yield (
-        f"{one} is ahead of {other} in {ahead(gaps['difference'])}; published: {ahead(gaps['published'])}. "
+        f"{one} is ahead of {other} in {ahead(gaps['mean'])}; published: {ahead(gaps['published'])}. "
         f"The paired interval is above zero in {(gaps['low'] > 0).sum()} metrics, "
         f"below zero in {(gaps['high'] < 0).sum()}."
     )
@@ -108,16 +108,14 @@ def wide(table: pd.DataFrame, gaps: pd.DataFrame, label: str, compared: Sequence
     pivot = cells.pivot(index=index, columns=columns, values="cell")
     pivot = pivot.reindex(index=table[index].unique(), columns=table[columns].unique())
     if len(gaps):
-        gaps = gaps.assign(
-            mean=gaps["difference"], never=0, deviation=np.nan, published=gaps["published"].map("{:.3f}".format)
-        )
-        pivot.insert(2, "difference", [cell(row) for _, row in gaps.iterrows()])
+        numbers = gaps.assign(published=gaps["published"].map("{:.3f}".format), never=0, deviation=np.nan)
+        pivot.insert(2, "difference", [cell(row) for _, row in numbers.iterrows()])
     return pivot
 
 
 def cell(row: pd.Series) -> str:
-    """ "3.758 ± 0.140 / 3.800, -1.1 %", or in how many runs never."""
-    text = f"{row['mean']:.3f}" + (f" ± {row['high'] - row['mean']:.3f}" if row["high"] > row["mean"] else "")
+    """ "3.758 ± 0.140 (10) / 3.800, -1.1 %", or in how many runs never."""
+    text = _cell(row["mean"], row["high"], row["n"])
     if row["never"]:
         text = NEVER if row["never"] == row["n"] else f"{NEVER} in {row['never']} of {row['n']} runs"
     text += f" / {row['published']}" if row["published"] != "" else ""
