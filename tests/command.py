@@ -15,7 +15,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 RULER = ["evaluate.explained=5", "explain.k=5"]
-MEASURED = {"manipulation": ["evaluate.attacked=4", "evaluate.steps=1", "evaluate.eps=[0.1]"]}  # evaluations that take no RULER
+# of evaluations that take no RULER
+MEASURED = {"manipulation": ["evaluate.attacked=4", "evaluate.steps=1", "evaluate.eps=[0.1]"]}
 SMALL = {
     "mnist_5k": ["data=mnist_5k", "data.train=40", "data.validation=20", "data.test=20", *RULER],
     "drug_simulated": ["data=drug_simulated", "data.lines=10", *RULER],

@@ -19,12 +19,13 @@ from attrpriors.train.continued import Continued
 
 SETTINGS = {"epochs": 2, "batch_size": 6, "optimizer": partial(Adam, lr=0.01)}
 ATEX = {"direction": partial(SmoothGrad, k=2, noise=0.1), "reach": 0.2, "along": [-1.0, 0.0], "copies": 2}
+ATEX |= {"temperature": 4.0, "student_temperature": 4.0}
 SCHEMES = {
     "continued": Continued,
     "adversarial": partial(Adversarial, eps=0.1),
     "PGD": partial(Adversarial, eps=0.1, steps=3),
-    "atex": partial(Atex, temperature=4.0, **ATEX),
-    "noise": partial(Atex, temperature=4.0, **ATEX | {"direction": None}),
+    "atex": partial(Atex, **ATEX),
+    "noise": partial(Atex, **ATEX | {"direction": None}),
 }
 
 

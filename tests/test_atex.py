@@ -23,7 +23,7 @@ def seeded(seed: int) -> torch.Generator:
 def scheme(**changes: object) -> Atex:
     settings = {"epochs": 2, "batch_size": 6, "optimizer": partial(Adam, lr=0.01), "generator": seeded(5)}
     settings |= {"finetune": 1, "direction": Gradient, "reach": 0.2, "along": [-1.0, 0.0], "copies": 3}
-    return Atex(**settings | {"temperature": 2.0} | changes)  # type: ignore[arg-type]
+    return Atex(**settings | {"temperature": 2.0, "student_temperature": 1.0} | changes)  # type: ignore[arg-type]
 
 
 def begun(teacher: nn.Module, data: Dataset, **changes: object) -> Atex:

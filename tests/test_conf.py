@@ -43,7 +43,7 @@ PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
 )
 TRAIN = {"benchmark": "regression", "convergence": "redundant"}
 TRAIN |= {"images": "images", "full_batch": "binary", "finetune": "regression"}
-TRAIN |= dict.fromkeys(("continued", "adversarial", "atex", "noise"), "images")
+TRAIN |= dict.fromkeys(("continued", "adversarial", "atex", "atex_code", "noise"), "images")
 EVALUATE = ("standard", "quick")
 OWN_EVALUATION = ("masking", "masking_kernel_shap", "convergence")  # tests/test_masking.py, and the experiments below
 OWN_EVALUATION += ("manipulation",)  # tests/test_manipulation.py, and the experiments below

@@ -35,9 +35,7 @@ class Atex(Continued):
     along: Sequence[float]  # places along s; the authors' are -1 and 0
     copies: int  # draws of u for each place
     temperature: float  # of the teacher's scores
-    student_temperature: float = (
-        1.0  # of the student's; the authors' is 1. With the teacher's, the scores keep their scale
-    )
+    student_temperature: float  # of the student's; 1 in the authors' code. With the teacher's, scores keep their scale
     pixels: Pixels = field(init=False, repr=False)
     teacher: nn.Module = field(init=False, repr=False)
     explain: Attribution | None = field(init=False, repr=False)
