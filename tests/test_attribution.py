@@ -1,6 +1,7 @@
 import copy
 import random
 from collections.abc import Callable
+from functools import partial
 
 import captum.attr
 import numpy as np
@@ -16,8 +17,12 @@ from attrpriors.attribution import (
     InputXGradient,
     IntegratedGradients,
     SmoothGrad,
+    of_members,
 )
-from attrpriors.data import Dataset
+from attrpriors.data import Dataset, health_simulated, mnist_5k
+from attrpriors.model import cnn, mlp
+from attrpriors.prior import NoPrior
+from attrpriors.train import Trainer
 
 Make = Callable[..., Attribution]
 
@@ -421,6 +426,35 @@ def test_the_controlled_estimator_has_half_the_variance_at_equal_k(bent):
     assert gain > 2
 
 
+def variance(estimator: str, k: int, model: nn.Module, data: Dataset, count: int, times: int) -> float:
+    """Of an attribution over `times` calls, mean over features and `count` test rows."""
+    explain = ExpectedGradients(data.train.x, k, torch.Generator().manual_seed(2), estimator=estimator)
+    with torch.no_grad():
+        phis = torch.stack([explain(model, data.test.x[:count], data.test.y[:count]) for _ in range(times)])
+    return float(phis.double().var(0).mean())
+
+
+def trained(data: Dataset, model: nn.Module, epochs: int, batch_size: int | None) -> nn.Module:
+    optimizer = partial(torch.optim.Adam, lr=1e-3)
+    Trainer(epochs, batch_size, optimizer, torch.Generator().manual_seed(0)).fit(model, data, NoPrior())
+    return model
+
+
+def test_at_the_k_of_the_ruler_the_controlled_estimator_has_half_the_variance_on_trained_digits():
+    torch.manual_seed(0)
+    data = mnist_5k.load(train=1000, seed=0)
+    model = trained(data, cnn(data, [8, 16], hidden=32, batch_norm=False), 4, 50)
+    assert variance("independent", 200, model, data, 3, 10) > 2 * variance("controlled", 200, model, data, 3, 10)
+
+
+@pytest.mark.parametrize(("k", "gain"), [(50, 2), (100, 4)])  # the ruler takes all 100 rows
+def test_the_controlled_estimator_has_half_the_variance_or_less_on_a_trained_survey(k, gain):
+    torch.manual_seed(0)
+    data = health_simulated.load(people=1000, seed=0)
+    model = trained(data, mlp(data, [512, 128, 32]), 20, None)
+    assert variance("independent", k, model, data, 8, 20) > gain * variance("controlled", k, model, data, 8, 20)
+
+
 @pytest.mark.parametrize(("estimator", "low", "high"), [("independent", 0.9, 1.1), ("controlled", 0.9, 3.0)])
 def test_the_stated_error_is_the_spread_of_the_estimates_or_a_little_more(estimator, low, high, bent):
     estimates, errors = estimated(estimator, 10, bent)
@@ -440,6 +474,99 @@ def test_a_tolerance_draws_until_the_error_is_small_enough(bent):
     assert (phi - exact).abs().mean() < 4 * error.mean()
 
 
+@pytest.mark.parametrize("estimator", ["independent", "controlled"])
+def test_complete_attributions_have_exact_sums_and_are_nearer_to_the_expectation(estimator, bent):
+    network, background, x, exact = bent
+    error = {}
+    for complete in (False, True):
+        explain = ExpectedGradients(background, 4, torch.Generator().manual_seed(6), 512, estimator, complete=complete)
+        with torch.no_grad():
+            estimates = torch.stack([explain(network, x) for _ in range(300)])  # (R, B, F)
+        error[complete] = float((estimates - exact).square().mean())
+    gap = (network(x) - network(background).mean()).detach().squeeze(1)
+    torch.testing.assert_close(estimates.sum(2), gap.expand(300, 3), rtol=0, atol=1e-12)
+    assert error[True] < 0.9 * error[False]
+
+
+def test_the_bias_of_complete_attributions_falls_as_the_inverse_of_k(bent):
+    network, background, x, exact = bent
+    bias = []  # their shares are drawn with what they share out
+    for k in (4, 40):
+        explain = ExpectedGradients(background, k, torch.Generator().manual_seed(6), complete=True)
+        with torch.no_grad():
+            estimates = explain(network, x.repeat(1500, 1)).unflatten(0, (1500, 3))
+        bias.append((estimates.mean(0) - exact).abs().max())
+    assert bias[1] < bias[0] / 4
+
+
+def test_what_is_lacking_of_completeness_goes_to_the_features_by_their_squared_errors(bent):
+    network, background, x, _ = bent
+    plain, complete = (
+        ExpectedGradients(background, 4, torch.Generator().manual_seed(6), complete=complete)
+        for complete in (False, True)
+    )
+    with torch.no_grad():
+        (phi, error), (whole, same) = (explain.estimate(network, x) for explain in (plain, complete))
+    assert torch.equal(error, same)
+    change = whole - phi
+    torch.testing.assert_close(change / change.sum(1, keepdim=True), error**2 / (error**2).sum(1, keepdim=True))
+    assert change.abs().max() > 1e-3
+
+
+def test_complete_attributions_are_refused_in_training(bent):
+    network, background, x, _ = bent
+    with pytest.raises(ValueError, match=r"^complete=true is for evaluation, under torch\.no_grad\(\): training"):
+        ExpectedGradients(background, 4, complete=True)(network, x)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"estimator": "controlled"},
+        {"estimator": "controlled", "complete": True},
+        {"estimator": "independent", "complete": True},
+        {"estimator": "independent", "tolerance": 0.3},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("chunk", [1, 12, 64])
+def test_memory_does_not_grow_with_k_whatever_is_asked_of_the_estimate(settings, chunk):
+    model, background = Lambda(lambda scores: scores, network()), rows(90, seed=1)
+    found = []
+    for k in (5, 80):
+        explain = ExpectedGradients(background, k, torch.Generator().manual_seed(2), chunk, **settings)
+        with torch.no_grad():
+            explain.estimate(model, X, Y)
+        found.append(model.largest)
+    assert max(found) <= chunk
+
+
+@pytest.mark.parametrize(("estimator", "k"), [("independent", 1), ("independent", 3), ("controlled", 3)])
+def test_members_of_an_ensemble_keep_their_own_references_and_draws(estimator, k):
+    model, backgrounds = network(), [rows(16, seed=seed) + 5 * seed for seed in (1, 2, 3)]
+
+    def make() -> list[ExpectedGradients]:
+        return [
+            ExpectedGradients(background, k, torch.Generator().manual_seed(seed), chunk=4, estimator=estimator)
+            for seed, background in enumerate(backgrounds)
+        ]
+
+    blocks = [rows(7, seed=seed) for seed in (4, 5, 6)]
+    alone = [explain(model, x, Y) for explain, x in zip(make(), blocks, strict=True)]
+    whole = of_members(make())
+    for grad in (True, False):
+        with torch.set_grad_enabled(grad):
+            torch.testing.assert_close(of_members(make())(model, torch.cat(blocks), Y.repeat(3)), torch.cat(alone))
+    later = [whole(model, torch.cat(blocks), Y.repeat(3)) for _ in range(2)]
+    assert not torch.allclose(*later)
+
+
+def test_members_share_an_attribution_without_draws_as_it_is():
+    shared = [IntegratedGradients("mean", 4, background=BACKGROUND) for _ in range(2)]
+    assert of_members(shared) is shared[0]
+    assert of_members([Gradient(), Gradient()])(network(), X, Y).shape == X.shape
+
+
 def test_controlled_draws_no_reference_twice_and_one_alpha_a_stratum(bent):
     _, background, *_ = bent
     index, alpha = ExpectedGradients(background, 12, estimator="controlled")._draw(5)
@@ -454,6 +581,7 @@ def test_controlled_draws_no_reference_twice_and_one_alpha_a_stratum(bent):
         ({"k": 13, "estimator": "controlled"}, "found 13"),
         ({"estimator": "better"}, "one of independent, controlled; found 'better'"),
         ({"tolerance": 0.0}, "tolerance is a share above 0"),
+        ({"k": 1, "complete": True}, "by standard errors, of 2 references or more; found 1"),
     ],
 )
 def test_estimators_refuse_settings_that_mean_nothing(settings, sentence, bent):

@@ -51,6 +51,8 @@ class ExpectedGradients:
             raise ValueError(
                 f"controlled takes 2 to {len(background)} references, the rows of the background; found {k}"
             )
+        if complete and k < 2:
+            raise ValueError("complete=true shares out by standard errors, of 2 references or more; found 1")
         if tolerance is not None and not tolerance > 0:
             raise ValueError(f"tolerance is a share above 0; found {tolerance!r}")
         self.background, self.k, self.chunk = background, k, chunk
