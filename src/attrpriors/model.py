@@ -103,6 +103,9 @@ class GraphNetwork(nn.Module):
     def __init__(self, graph: Graph, features: int, channels: int, head: nn.Module) -> None:
         super().__init__()
         edges, weight = graph.edges.cpu(), graph.weight.cpu()
+        self.edges: Tensor
+        self.weight: Tensor
+        self.own: Tensor
         degree = torch.ones(features).index_add(0, edges.flatten(), weight.repeat(2))
         self.register_buffer("edges", edges)  # (2, E)
         self.register_buffer("weight", weight / degree[edges].prod(0).sqrt())  # (E,)
@@ -114,7 +117,8 @@ class GraphNetwork(nn.Module):
         weight = self.weight if kept is None else kept * self.weight
         one, other = self.edges
         z = (self.own * x).index_add(1, one, weight * x[:, other]).index_add(1, other, weight * x[:, one])
-        return self.head(torch.relu(self.mix(z[..., None])))  # (B, F, C) before the head
+        scores: Tensor = self.head(torch.relu(self.mix(z[..., None])))
+        return scores  # (B, F, C) before the head
 
 
 def graph_network(data: Dataset, hidden: Sequence[int], channels: int = 4) -> nn.Module:

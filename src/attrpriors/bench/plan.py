@@ -39,7 +39,6 @@ FULL = Plan(
     cases=tuple(CASES.values()),
     rounds=7,
     compiling=("mlp", "cnn", "mlp_graph"),  # VGG16 takes minutes
-
     items={"cnn": 5, "mlp": 50},
     ks=(50, 200, 400),
     digits=2000,

@@ -26,7 +26,9 @@ def measure(
     """
     if not importlib.util.find_spec("captum"):
         print("captum is not installed (pip install attrpriors[test]): its rows are left out")
-    return pd.concat([_case(case, rounds, device, authors, case.name in compiling) for case in cases], ignore_index=True)
+    return pd.concat(
+        [_case(case, rounds, device, authors, case.name in compiling) for case in cases], ignore_index=True
+    )
 
 
 def _case(case: Case, rounds: int, device: str, authors: ModuleType | None, compiling: bool) -> pd.DataFrame:

@@ -27,9 +27,7 @@ SHOWN = [0, 10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 750, 1000]  # points of
 def random_mask(height: int, width: int, fraction: float, generator: torch.Generator) -> np.ndarray:
     """(H, W) bool: a `fraction` of the pixels, and the corners, between which all others can be interpolated."""
     chosen = torch.randperm(height * width, generator=generator)[: int(fraction * height * width)].numpy()
-    mask = np.zeros(height * width, dtype=bool)
-    mask[chosen] = True
-    mask = mask.reshape(height, width)
+    mask = np.isin(np.arange(height * width), chosen).reshape(height, width)
     mask[[0, 0, -1, -1], [0, -1, 0, -1]] = True
     return mask
 
@@ -90,7 +88,7 @@ class InformationCurves:
         self.model, self.x, self.y, self.pixels, self.thresholds = model, x, y, pixels, thresholds
         unit = ((x - pixels.low) / pixels.width).permute(0, 2, 3, 1).cpu().numpy()
         self.images = np.clip(np.round(255 * unit), 0, 255).astype(np.uint8)  # (N, H, W, C)
-        self.masks = [random_mask(*x.shape[2:], fraction, generator) for _ in range(len(x))]
+        self.masks = [random_mask(x.shape[2], x.shape[3], fraction, generator) for _ in range(len(x))]
         blurred = [interpolated(*one) for one in zip(self.images, self.masks, strict=True)]
         self.low, self.high = self._answers(blurred, y), self._answers(list(self.images), y)
         self.least, self.most = (np.array([entropy(image) for image in part]) for part in (blurred, self.images))

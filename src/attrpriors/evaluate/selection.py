@@ -136,7 +136,10 @@ class Selection:
         for n in (n for n in self.retrained if n <= len(order)):
             mask = first(n, order)
             shown = {name: replace(part, x=features.shown(part.x, mask)) for name, part in data.parts.items()}
-            model, part = untrained(features.model, seed), replace(data, **shown)
+            model, part = (
+                untrained(features.model, seed),
+                replace(data, train=shown["train"], val=shown["val"], test=shown["test"]),
+            )
             complete(self.trainer, generator=drawn(seed)).fit(model, part, NoPrior())
             yield measure(scores_of(model, part.test.x), data, f"/retrained={n}")
 
@@ -172,5 +175,5 @@ def untrained(model: nn.Module, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         for module in model.modules():
             if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+                module.reset_parameters()  # type: ignore[operator]
     return model

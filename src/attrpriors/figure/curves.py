@@ -27,6 +27,6 @@ def curves(place: Place) -> Figure | None:
             color = place.styles[method]["color"]
             axis.plot(line["level"], line["mean"], label=method, **place.styles[method])
             axis.fill_between(line["level"], line["low"], line["high"], color=color, alpha=0.15, linewidth=0)
-        label, scale = SETTING[unit]
-        axis.set(xlabel=label, ylabel=METRIC.get(name, name.replace("_", " ")), xscale=scale)
+        label, scale = SETTING[str(unit)]
+        axis.set(xlabel=label, ylabel=METRIC.get(str(name), str(name).replace("_", " ")), xscale=scale)
     return with_legend(figure, axes[0])

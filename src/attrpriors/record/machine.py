@@ -48,11 +48,11 @@ def choose_matmul() -> dict[str, object]:
     The setting is named bf16 because it allows rounding; oneDNN does not use that where float32 is as fast, which is
     measured here on products of the shapes of a layer and of an ensemble, largest error over largest value.
     """
-    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
     error = max(_error(shape) for shape in ((100, 512, 128), (64, 1024, 512), (8, 100, 118, 512)))
     if error < MATMUL_ERROR:
         return {"route": "oneDNN", "error": error}
-    torch.backends.mkldnn.matmul.fp32_precision = "none"
+    torch.backends.mkldnn.matmul.fp32_precision = "none"  # type: ignore[attr-defined]
     return {"route": "default", "error": error}
 
 

@@ -53,7 +53,7 @@ def violations(rows: pd.DataFrame) -> pd.DataFrame:
 def tables(rows: pd.DataFrame) -> Iterator[str]:
     """A title and a table for the network of each data set, for the closed forms, and for the counter-example."""
     values = violations(rows)
-    networks, closed = values.loc["network"], values.loc["closed forms"]
+    networks, closed = values.loc[["network"]].droplevel(0), values.loc[["closed forms"]].droplevel(0)
     for (data, source, model), part in networks.groupby(PLACE):
         yield _verdicts(f"{data} ({source}), model {model}", part)
     yield _verdicts("closed forms", closed)
