@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from sklearn import metrics
 from torch import Tensor, nn
 
 from attrpriors.attribution import ExpectedGradients, Gradient
@@ -15,6 +16,7 @@ from attrpriors.evaluate import (
     completeness_error,
     gaussian,
     performance,
+    roc_auc,
     salt_and_pepper,
     scores_of,
     validation_score,
@@ -76,6 +78,17 @@ def test_the_metric_that_chooses_epochs_is_that_of_the_validation_rows(
     assert chosen == metric
     assert better(metric) == "higher"
     assert value == dict(performance(model(data.val.x).detach(), data.val, data.output))[metric]
+
+
+@pytest.mark.parametrize("levels", [2, 5, 1000])
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
+def test_the_area_under_the_roc_curve_is_scikit_learns_ties_included(levels: int, kind: type) -> None:
+    draws = np.random.default_rng(levels)
+    for rows in (2, 7, 100):
+        y = np.append(draws.integers(0, 2, rows - 2), [0, 1]).astype(kind)
+        score = draws.integers(0, levels, rows) / 3 - y / 5
+        assert roc_auc(score, y) == pytest.approx(metrics.roc_auc_score(y, score), abs=1e-12)
+    assert roc_auc(np.zeros(4), np.array([0, 1, 1, 0])) == 0.5
 
 
 def test_scores_that_are_not_finite_cannot_choose_an_epoch(binary: Dataset) -> None:
@@ -160,6 +173,19 @@ def test_exact_attributions_have_no_completeness_error(name: str, request: pytes
     assert completeness_error(model, x, y, 1.5 * phi, data.train.x) == pytest.approx(0.5, abs=1e-5)
 
 
+@pytest.mark.parametrize("estimator", ["independent", "controlled"])
+def test_attributions_made_complete_have_no_completeness_error(estimator: str, images: Dataset) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 3))
+    x, y, errors = images.test.x, images.test.y, []
+    for complete in (False, True):
+        explain = ExpectedGradients(images.train.x, 5, seeded(), estimator=estimator, complete=complete)
+        with torch.no_grad():
+            errors.append(completeness_error(model, x, y, explain(model, x, y), images.train.x))
+    assert errors[0] > 1e-3
+    assert errors[1] < 1e-5
+
+
 def test_more_references_leave_a_smaller_completeness_error(images: Dataset) -> None:
     torch.manual_seed(0)
     model, (x, y) = (
@@ -235,6 +261,25 @@ def test_what_is_measured_of_a_table_with_a_graph(regression: Dataset) -> None:
     assert rows["gini"] == pytest.approx(-float(gini(ruler.phi, regression)))
     assert list(arrays["features"]) == list(regression.features)
     np.testing.assert_allclose(arrays["importance"], ruler.phi.abs().mean(0))
+
+
+@pytest.mark.parametrize("k", [5, 20])
+def test_the_standard_error_of_expected_gradients_is_a_share_of_the_mean_attribution(
+    k: int, regression: Dataset
+) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 1))
+    rows, _ = Evaluation({}, 99, seeded())(model, regression, ExpectedGradients(regression.train.x, k, seeded(1)))
+    x = regression.test.x
+    with torch.no_grad():
+        phis = torch.stack([ExpectedGradients(regression.train.x, k, seeded(i))(model, x) for i in range(100)])
+    assert dict(rows)["standard_error"] == pytest.approx(float(phis.std(0).mean() / phis.abs().mean()), rel=0.15)
+    assert better("standard_error") == "lower"
+
+
+def test_an_attribution_without_draws_has_no_standard_error(regression: Dataset) -> None:
+    rows, _ = Evaluation({}, 4, seeded())(linear(regression), regression, Gradient())
+    assert "standard_error" not in dict(rows)
 
 
 def test_known_causes_are_looked_for_among_the_attributions(binary: Dataset) -> None:
