@@ -26,8 +26,8 @@ SMALL |= {
     "correlated_groups_60": ["data=correlated_groups_60", "data.validation=10"],
     "redundant_feature": ["data=redundant_feature", "data.train=64", "explain.k=5"],
 }
-MEASURED |= {"saliency": ["evaluate.explained=5", "evaluate.grids=2"]}
-MEASURED |= {"selection": ["evaluate.rows=10", "evaluate.trainer.epochs=1", "evaluate.loss.greedy_pig.rounds=2"]}
+MEASURED |= {"saliency": [*RULER, "evaluate.grids=2"]}
+MEASURED |= {"selection": ["explain.k=5", "evaluate.rows=10", "evaluate.trainer.epochs=1"]}
 AXIOMS = ["explain.k=5", "evaluate.explained=2", "evaluate.repeats=2", "evaluate.methods.kernel_shap.samples=10"]
 MEASURED |= {"axioms": AXIOMS}
 NARROW = {
