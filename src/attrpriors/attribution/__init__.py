@@ -6,8 +6,8 @@ y is None; with one score, shaped (B,) or (B, 1), that score, whatever y is. The
 given back as it was, so that no layer mixes examples.
 
 gradient, smoothgrad: input gradients. path: sums along straight paths. integrated, expected: the two path methods.
-scale: any of them, of a probability or a log-probability. control: random attributions. peer: methods of captum. Both
-are for evaluation only.
+scale: any of them, of a probability or a log-probability. For evaluation only are greedy_pig: integrated, round after
+round; control: random attributions; peer: methods of captum.
 """
 
 from collections.abc import Sequence
