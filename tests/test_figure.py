@@ -161,3 +161,24 @@ def test_many_methods_fit_on_a_picture_that_says_how_many_it_shows() -> None:
     assert len(picture.axes) == 10
     assert "10 of 12 methods" in picture.get_suptitle()
     assert len(here.rows.groupby(PLACE)) == 1
+
+
+def test_members_of_one_record_are_drawn_each_by_its_own_arrays_and_history() -> None:
+    def together(cfg: DictConfig) -> Outcome:
+        arrays = {"features": np.array([["a", "b"]] * 2), "importance": np.array([[3.0, 1.0], [1.0, 7.0]])}
+        scores = {"validation_r2": [0.1, 0.2, 0.5, 0.4], "member": [0, 0, 1, 1]}
+        history = pd.DataFrame({"epoch": [1, 2] * 2, "phase": "prior", "penalty": 0.0, **scores})
+        labels = [{"seed": 4}, {"seed": 6}]
+        rows = [("r2", 0.5, own) for own in labels]
+        return Outcome(rows, history, arrays, Provenance("rows"), 1, labels)
+
+    tiny.run("seed=[4,6]", task=together, mode="MULTIRUN")
+    tiny.run("seed=5", task=lambda cfg: Outcome([("r2", 0.5)], pd.DataFrame(), {}, Provenance("rows"), 1))
+    found = place()
+    assert [member for _, member in found.runs["none"]] == [0, -1, 1]
+    assert [array.tolist() for array in found.arrays("importance")["none"]] == [[3.0, 1.0], [1.0, 7.0]]
+    assert [array.tolist() for array in found.arrays("features")["none"]] == [["a", "b"]] * 2
+    drawing = figure.history(found)
+    assert drawing is not None
+    (line,) = drawing.axes[0].lines
+    assert line.get_ydata() == pytest.approx([(0.1 + 0.5) / 2, (0.2 + 0.4) / 2])

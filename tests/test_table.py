@@ -35,6 +35,16 @@ def measured(*rows: tuple[str, float], stand_in: str = "", seconds: float = 1.0)
     return lambda cfg: Outcome(rows, history, {}, Provenance("rows", stand_in), 1)
 
 
+def members(
+    values: dict[int, float], lost: dict[int, str] | None = None, metric: str = "r2"
+) -> Callable[[DictConfig], Outcome]:
+    """A task of one record that holds a member a seed -> value, and those that were lost, by seed -> message."""
+    rows = [(metric, value, {"seed": seed}) for seed, value in values.items()]
+    labels, gone = [{"seed": seed} for seed in values], [({"seed": seed}, told) for seed, told in (lost or {}).items()]
+    history = pd.DataFrame({"epoch": 1, "seconds": 1.0, "member": range(len(values))})
+    return lambda cfg: Outcome(rows, history, {}, Provenance("rows"), 1, labels, gone)
+
+
 def runs(prior: str, values: dict[int, float], *overrides: str, metric: str = "r2") -> None:
     """A run a seed -> value."""
     for seed, value in values.items():
@@ -259,3 +269,56 @@ def test_a_run_that_was_refused_counts_as_failed_until_its_config_is_back() -> N
     shutil.rmtree(OWN / "prior=gini,seed=1")
     runs("gini", {0: 1.0})
     assert read(OWN).failed.empty
+
+
+def test_a_record_of_members_counts_as_the_runs_that_it_holds() -> None:
+    runs("none", {0: 1.0, 1: 5.0, 2: 2.0, 7: 100.0})
+    tiny.run("prior=gini", "seed=[0,1]", task=members({0: 2.0, 1: 7.0}), mode="MULTIRUN")
+    tiny.run("prior=gini", "seed=[2]", task=members({2: 5.0}), mode="MULTIRUN")
+    tiny.run("prior=gini", "seed=8", task=measured(("r2", -50.0)), mode="MULTIRUN")
+    found = read(OWN)
+    gini = found.rows[(found.rows["method"] == "gini") & (found.rows["metric"] == "r2")]
+    assert gini[["seed", "member", "value"]].values.tolist() == [[0, 0, 2.0], [1, 1, 7.0], [2, 0, 5.0], [8, -1, -50.0]]
+    assert summary().loc["gini", ["mean", "n", "failed"]].tolist() == [-9.0, 4, 0]
+    row = compare(found).iloc[0]
+    assert (row["prior"], row["against"], row["n"]) == ("gini", "none", 3)
+    assert [row["difference"], row["t"]] == pytest.approx([2, 3.464102])  # as of single runs, above
+    assert summary("seconds_per_epoch")["n"].to_dict() == {"none": 4, "gini": 3}  # a record has one clock
+    assert len(found.manifests) == 7
+
+
+def test_strengths_of_one_record_are_methods_of_their_own() -> None:
+    rows = [("r2", weight * (1 + seed), {"seed": seed, "weight": weight}) for seed in (0, 1) for weight in (0.1, 1e39)]
+    labels = [labels for _, _, labels in rows]
+    task = lambda cfg: Outcome(rows, pd.DataFrame(), {}, Provenance("rows"), 1, labels)  # noqa: E731
+    tiny.run("prior=gini", "prior.weight=[0.1,1e39]", "seed=[0,1]", task=task, mode="MULTIRUN")
+    found = summary()
+    assert found["n"].to_dict() == {"gini, weight=0.1": 2, "gini, weight=1e+39": 2}
+    assert found["mean"].tolist() == pytest.approx([0.15, 1.5e39])
+
+
+def test_a_lost_member_is_a_failed_run_of_its_method() -> None:
+    tiny.run("prior=gini", "seed=[3,4,5]", task=members({4: 1.0}, {3: "not finite", 5: "no"}), mode="MULTIRUN")
+    assert summary().loc["gini", ["mean", "n", "failed"]].tolist() == [1.0, 1, 2]
+    failed = read(OWN).failed
+    assert failed[["seed", "message"]].values.tolist() == [[3, "seed=3: not finite"], [5, "seed=5: no"]]
+    assert set(failed["source"]) == {"real"}
+    table.collect(OWN)
+    assert "- `prior=gini,seed=3..5`: seed=5: no\n" in (OWN / "table.md").read_text()
+    assert len(pd.read_csv(OWN / "rows.csv.gz")) == 1
+
+
+def test_rows_with_labels_of_their_own_are_runs_that_the_table_tells_apart() -> None:
+    for prior, gain in (("none", 0.0), ("gini", 1.0)):
+        for seed in (0, 1):
+            rows = [("r2", 0.5 + seed + gain, {"explain": "gradient"}), ("r2", 0.25 + gain, {"explain": "random"})]
+            tiny.run(f"prior={prior}", f"seed={seed}", task=measured(*rows), mode="MULTIRUN")
+    found = summary()
+    assert found["mean"].to_dict() == {
+        **{"gradient": 1.0, "random": 0.25},  # of plain networks there is no prior to tell of
+        **{"gini, explain=gradient": 2.0, "gini, explain=random": 1.25},
+    }
+    assert (found["n"] == 2).all()
+    pairs = compare(read(OWN))
+    pair = pairs[(pairs["prior"] == "gini") & (pairs["explain"] == "gradient") & (pairs["against"] == "gradient")]
+    assert pair[["difference", "n"]].values.tolist() == [[1.0, 2]]
