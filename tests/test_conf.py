@@ -29,7 +29,8 @@ MODEL |= {"glorot_mlp": "regression", "affine": "redundant"}
 MODEL |= {"pooled_cnn": "images", "graph_network": "regression"}
 MODEL |= {"cnn_tanh": "images"}
 ATTRIBUTION = dict.fromkeys(
-    ("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "expected_gradients", "ruler"), "images"
+    ("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "expected_gradients", "ruler", "ruler_100"),
+    "images",
 )
 ATTRIBUTION |= {"log_probability_gradient": "images"}
 ATTRIBUTION |= {f"probability/expected_gradients_{k}": "redundant" for k in (1, 2, 3, 4, 5)}
@@ -41,7 +42,7 @@ EVALUATION_ONLY = dict.fromkeys(
 PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
     ("none", "gini", "l1_attribution", "l2_attribution", "irrelevant_attribution"), "binary"
 )
-TRAIN = {"benchmark": "regression", "convergence": "redundant"}
+TRAIN = {"ensemble": "binary", "benchmark": "regression", "convergence": "redundant"}
 TRAIN |= {"images": "images", "full_batch": "binary", "finetune": "regression"}
 TRAIN |= dict.fromkeys(("continued", "adversarial", "atex", "atex_code", "noise"), "images")
 EVALUATE = ("standard", "quick")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import made_up
+from rows import made_up
 from sklearn.metrics import auc, r2_score
 from torch import Tensor, nn
 
