@@ -4,7 +4,9 @@ import errno
 import json
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from attrpriors import record
-from attrpriors.record import Outcome, stream
+from attrpriors.data import Provenance
+from attrpriors.record import Outcome, machine, stream
 from attrpriors.record.randomness import entropy
 
 
@@ -76,6 +79,72 @@ def test_the_manifest_says_what_ran_where_on_which_data_and_how_long() -> None:
     assert manifest["versions"]["torch"] == torch.__version__.split("+")[0]
     assert manifest["finished"].endswith("+00:00")
     assert platform.node() not in (folder / "manifest.json").read_text()
+
+
+@pytest.fixture
+def routes() -> Iterator[None]:
+    """The route of matrix products is chosen anew in the test, and after it."""
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    machine.choose_matmul.cache_clear()
+    yield
+    machine.choose_matmul.cache_clear()
+    torch.backends.mkldnn.matmul.fp32_precision = before
+
+
+@pytest.mark.parametrize(("error", "route", "setting"), [(9e-7, "oneDNN", "bf16"), (1.1e-6, "default", "none")])
+def test_the_manifest_tells_the_route_of_matrix_products_which_is_pytorchs_own_where_another_is_inexact(
+    error: float, route: str, setting: str, routes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = iter([1e-8, error, 1e-8])
+    monkeypatch.setattr(machine, "_error", lambda shape: next(measured))
+    for seed in (0, 1):  # measured once a process
+        manifest = json.loads((tiny.run(f"seed={seed}") / f"seed={seed}" / "manifest.json").read_text())
+        assert manifest["matmul"] == {"route": route, "error": error}
+    assert torch.backends.mkldnn.matmul.fp32_precision == setting
+
+
+def test_the_route_of_matrix_products_is_as_exact_as_it_says(routes: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = machine.choose_matmul()
+    assert (chosen["route"] == "oneDNN") == (chosen["error"] < 1e-6)
+    one, other = (torch.randn(50, 300, 300, generator=stream(seed, "products")) for seed in (0, 1))
+    exact = one.double() @ other.double()
+    assert (one @ other - exact).abs().max() < 1e-6 * exact.abs().max()
+    machine.choose_matmul.cache_clear()
+    monkeypatch.setattr(machine, "MATMUL_ERROR", 0.0)
+    assert machine.choose_matmul()["route"] == "default"
+    assert torch.backends.mkldnn.matmul.fp32_precision == "none"
+
+
+@pytest.mark.parametrize("library", [mock.Mock(), mock.Mock(spec=[])], ids=["glibc", "another"])
+def test_freed_memory_is_kept_where_the_c_library_can(library: mock.Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: library)
+    machine.keep_freed_memory.cache_clear()
+    for _ in range(2):
+        machine.keep_freed_memory()
+    machine.keep_freed_memory.cache_clear()
+    if hasattr(library, "mallopt"):  # the options are glibc's: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
+        assert [call.args for call in library.mallopt.call_args_list] == [(-3, 2**25), (-1, 2**30), (-2, 2**26)]
+
+
+def test_rows_may_have_labels_of_their_own_and_a_record_may_hold_members() -> None:
+    def together(cfg: DictConfig) -> Outcome:
+        rows = [("r2", 0.5, {"seed": 4, "explain": "random"}), ("r2", 0.75, {"seed": 6, "explain": "random"})]
+        history = pd.DataFrame({"epoch": [1, 1], "member": [0, 1]})
+        members, lost = [{"seed": 4}, {"seed": 6}], [({"seed": 5}, "the loss is not finite")]
+        return Outcome(rows, history, {}, Provenance("rows"), 1, members, lost)
+
+    folder = tiny.run("seed=[4,5,6]", "name=members", task=together) / "seed=4..6"
+    rows = pd.read_csv(folder / "rows.csv")
+    assert rows[["seed", "explain", "metric", "value"]].values.tolist() == [
+        [4, "random", "r2", 0.5],
+        [6, "random", "r2", 0.75],
+    ]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["own"] == ["explain", "seed"]
+    assert manifest["members"] == [{"seed": 4}, {"seed": 6}]
+    assert manifest["lost"] == [{"labels": {"seed": 5}, "message": "the loss is not finite"}]
+    plain = json.loads((tiny.run("seed=4") / "seed=4" / "manifest.json").read_text())
+    assert plain["own"] == plain["members"] == plain["lost"] == []
 
 
 def test_an_epoch_lasts_as_long_as_one_of_the_phase_with_the_prior() -> None:
