@@ -152,7 +152,7 @@ class Exact(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         result = None
-        if func in REPLACEMENTS and not torch.is_autocast_enabled(args[0].device.type):
+        if func in REPLACEMENTS and args and not torch.is_autocast_enabled(args[0].device.type):
             result = REPLACEMENTS[func](self, *args, **(kwargs or {}))
         return func(*args, **(kwargs or {})) if result is None else result
 
