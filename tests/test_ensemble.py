@@ -487,11 +487,11 @@ def test_lists_of_seeds_and_strengths_give_the_rows_of_single_runs_and_are_skipp
 
 
 def test_a_lost_member_is_a_failed_run_of_the_table(tmp_path: Path, quick: None) -> None:
-    table = measured(tmp_path, "train=ensemble", "seed=[0,1]", "prior.weight=[1e39,0.1]")  # too large for float32
-    assert table.loc[(0.1, "roc_auc"), ["n", "failed"]].tolist() == [2, 0]
-    assert table.loc[1e39, ["n", "failed"]].values.tolist() == [[0, 2]]
+    table = measured(tmp_path, "train=ensemble", "seed=[0,1],[2]", "prior.weight=[1e39,0.1]")  # too large for float32
+    assert table.loc[(0.1, "roc_auc"), ["n", "failed"]].tolist() == [3, 0]
+    assert table.loc[1e39, ["n", "failed"]].values.tolist() == [[0, 3]]
     told = (tmp_path / "own" / "table.md").read_text()
-    assert len(re.findall(r"`: seed=[01], weight=1e\+39: the loss is not finite at epoch 1, step 1: task", told)) == 2
+    assert len(re.findall(r"`: seed=[012], weight=1e\+39: the loss is not finite at epoch 1, step 1: task", told)) == 3
 
 
 @pytest.mark.parametrize(
