@@ -239,6 +239,7 @@ def test_settings_that_mean_nothing_are_refused(settings: dict, sentence: str) -
         ([0.1, 0.1], [0.3, 0.3], "noise, 0.1 ≤ 0.3"),
         ([0.5, 0.5], [0.3, 0.3], "violated, 0.5 > 0.3"),
         ([0.02, 0.02, 0.0], [0.01, 0.01, 0.01], "violated in 2 of 3, 0.013 > 0.01"),
+        ([0.02, 0.0], [0.01, 0.03], "violated in 1 of 2, 0.01 ≤ 0.02"),
     ],
 )
 def test_a_verdict_says_what_most_runs_say(violations: list[float], tolerances: list[float], expected: str) -> None:

@@ -35,13 +35,14 @@ class AfterSweep(Callback):
 
 
 def verdict(violation: pd.Series, tolerance: pd.Series) -> tuple[str, str]:
-    """ "violated", "violated, 0.96 > 0.01": what most runs say, and the means; how many say so, if not all do."""
+    """ "violated", "violated, 0.96 > 0.01": what most runs say, the worse of a tie; how many say so; the means."""
     said = pd.Series("holds", index=violation.index).mask(tolerance > RESOLVED, "noise")
     said = said.mask(violation > tolerance, "violated")
-    most, count = said.value_counts().index[0], said.value_counts().iloc[0]
-    share = "" if count == len(said) else f" in {count} of {len(said)}"
+    counts = {word: int((said == word).sum()) for word in ("violated", "noise", "holds")}
+    most = max(counts, key=counts.__getitem__)  # the first of the largest
+    share = "" if counts[most] == len(said) else f" in {counts[most]} of {len(said)}"
     sign = ">" if violation.mean() > tolerance.mean() else "≤"
-    return str(most), f"{most}{share}, {violation.mean():.2g} {sign} {tolerance.mean():.2g}"
+    return most, f"{most}{share}, {violation.mean():.2g} {sign} {tolerance.mean():.2g}"
 
 
 def violations(rows: pd.DataFrame) -> pd.DataFrame:
