@@ -1,5 +1,6 @@
 """MANIPULATION: how much of an explanation an attack leaves, and what that looks like."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from .canvas import Place, panels, with_legend
@@ -14,14 +15,16 @@ def manipulation(place: Place) -> Figure | None:
     kinds = list(table["kind"].unique())
     if not kinds:
         return None
-    figure, axes = panels(len(kinds), place, "bands: 95 % intervals", height=3)
+    figure, axes = panels(len(kinds), place, "whiskers: 95 % intervals, side by side", height=3)
     for kind, axis in zip(kinds, axes, strict=True):
         curves = table[table["kind"] == kind].astype({"level": float}).sort_values("level", kind="stable")
-        for method in (method for method in place.styles if method in set(curves["method"])):
+        methods = [method for method in place.styles if method in set(curves["method"])]
+        gap = 0.4 * curves["level"].diff().pipe(lambda steps: steps[steps > 0]).min() / len(methods)
+        for method, place_of in zip(methods, np.arange(len(methods)) - (len(methods) - 1) / 2, strict=True):
             curve = curves[curves["method"] == method]
-            axis.plot(curve["level"], curve["mean"], label=method, marker="o", **place.styles[method])
-            color = place.styles[method]["color"]
-            axis.fill_between(curve["level"], curve["low"], curve["high"], color=color, alpha=0.2, linewidth=0)
+            whiskers = np.stack([curve["mean"] - curve["low"], curve["high"] - curve["mean"]])
+            x = curve["level"] + (0 if np.isnan(gap) else gap * place_of)
+            axis.errorbar(x, curve["mean"], whiskers, label=method, marker="o", elinewidth=0.8, **place.styles[method])
         axis.set(xlabel="bound (share of the pixels' range)", ylabel="strongest pixels kept", ylim=(0, 1.02))
         axis.set_title(kind.replace("_", " "))
     return with_legend(figure, axes[0])
