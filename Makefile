@@ -23,8 +23,10 @@ $(READY): requirements.lock
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	cp requirements.lock $@
 
-reproduce: quick/images quick/drug_response quick/health attribution_benchmark convergence  ## the three families at quick scale on embedded data, no download: tables and figures
-	@echo "tables and figures: results/quick/"
+REPRODUCED := $(shell sed -n 's/^\([a-z_/]*\):$$/\1/p' experiments/reproduce.yaml)
+
+reproduce: $(REPRODUCED)  ## the three families at quick scale on embedded data, no download; checked claim by claim
+	@$(RUN) -m attrpriors.report --check
 
 data: $(READY)  ## fetch every real data set, check sha256, prepare tables (MIRROR=DIR or address: copy from there)
 	$(RUN) -m attrpriors.data.download $(if $(MIRROR),--mirror "$(MIRROR)")
@@ -41,7 +43,7 @@ axioms: $(READY)  ## which attribution keeps which axiom, on closed forms and on
 
 paper: images drug_response health  ## the three families on real data
 
-report: $(READY)  ## write the tables of results/ into README.md and experiments/
+report: $(READY)  ## results/report.html, and the tables of results/ inside README.md and experiments/
 	$(RUN) -m attrpriors.report
 
 bench: $(READY)  ## what a prior costs, beside other people's code, 15 minutes (AUTHORS=CHECKOUT: theirs too; DEVICE=cuda)

@@ -34,7 +34,7 @@ def drawn() -> set[str]:
     return {path.name for path in FIGURES.iterdir()}
 
 
-def test_every_family_gets_its_figures_in_both_formats_and_no_other() -> None:
+def test_every_family_gets_its_figures_in_all_formats_and_no_other() -> None:
     for data in ("digits", "survey", "drugs"):
         for prior in ("none", "gini"):
             tiny.run(f"data={data}", f"prior={prior}", mode="MULTIRUN")  # one run: no interval, and no warning
@@ -42,9 +42,10 @@ def test_every_family_gets_its_figures_in_both_formats_and_no_other() -> None:
     kinds = {"digits": ("noise", "maps", "scores", "history"), "survey": ("lorenz", "features", "scores", "history")}
     kinds |= {"drugs": ("scores", "history")}
     expected = {f"{kind}_{data}_linear" for data, some in kinds.items() for kind in some}
-    assert drawn() == {f"{name}.{suffix}" for name in expected for suffix in ("png", "pdf")}
+    assert drawn() == {f"{name}.{suffix}" for name in expected for suffix in ("png", "pdf", "svg")}
     assert (FIGURES / "noise_digits_linear.png").read_bytes().startswith(b"\x89PNG")
     assert (FIGURES / "noise_digits_linear.pdf").read_bytes().startswith(b"%PDF")
+    assert b"<svg" in (FIGURES / "noise_digits_linear.svg").read_bytes()
 
 
 def test_the_same_runs_give_the_same_pictures_to_the_byte_and_old_ones_go() -> None:

@@ -140,7 +140,8 @@ def test_a_sweep_ends_with_its_tables_and_figures(tmp_path: Path, monkeypatch: p
     assert main.strip() in result.text
     assert "stand-in: simulated" in main
     assert r"\begin{tabular}" in (folder / "table.tex").read_text()
-    assert {path.suffix for path in (folder / "figures").iterdir() if path.stat().st_size > 1000} == {".png", ".pdf"}
+    drawn = {path.suffix for path in (folder / "figures").iterdir() if path.stat().st_size > 1000}
+    assert drawn == {".png", ".pdf", ".svg"}
 
 
 def test_the_help_names_every_choice_of_every_group() -> None:

@@ -37,16 +37,12 @@ def draw(runs: Runs, table: pd.DataFrame) -> None:
     """Write figures/KIND_DATA_MODEL.png and .pdf for every kind and every place that has what it needs."""
     folder = runs.folder / "figures"
     folder.mkdir(exist_ok=True)
-    kinds = (
-        *(noise, maps, lorenz, features, scores, history, masking, convergence, curves, saliency, axioms),
-        *(manipulation, attacked),
-    )
-    for stale in (path for kind in kinds for path in folder.glob(f"{kind.__name__}_*.*")):
+    for stale in (path for kind in KINDS for path in folder.glob(f"{kind.__name__}_*.*")):
         stale.unlink(missing_ok=True)
     for (data, source, model), rows in runs.rows.groupby(PLACE, sort=False):
         part = table.merge(rows[[*PLACE, "method"]].drop_duplicates())
         place = Place(runs.folder, f"{data} ({source}), model {model}", rows, part)
-        for kind in kinds:
+        for kind in KINDS:
             with mpl.rc_context(STYLE):
                 if figure := kind(place):
                     save(figure, folder / f"{kind.__name__}_{data}_{model}")
@@ -207,3 +203,9 @@ def _histories(place: Place) -> pd.DataFrame:
                 table = table if member < 0 else table[table["member"] == member]
                 tables.append(table.assign(run=run, method=method, prior=priors[method]))
     return pd.concat(tables) if tables else pd.DataFrame()
+
+
+KINDS = (  # in the order of a page
+    *(noise, scores, lorenz, features, maps, masking, convergence, axioms, curves, saliency, manipulation, attacked),
+    history,
+)

@@ -26,8 +26,13 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "savefig.dpi": 200,
     "svg.hashsalt": "attrpriors",
+    "svg.fonttype": "none",  # text stays text: small, searchable, in the reader's sans serif
 }
-METADATA: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None, "Creator": None},
+}
 COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 LINES = ("-", "--", ":", "-.")
 
@@ -76,7 +81,7 @@ class Place:
 
 
 def save(figure: Figure, stem: Path) -> None:
-    """`stem`.png and `stem`.pdf, without dates."""
+    """`stem`.png, .pdf and .svg, without dates."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once, not again for every format
     for suffix, metadata in METADATA.items():
@@ -115,9 +120,9 @@ def panels(count: int, place: Place, note: str, height: float = 2.5) -> tuple[Fi
     return figure, axes[:count]
 
 
-def with_legend(figure: Figure, axis: Axes) -> Figure:
+def with_legend(figure: Figure, axis: Axes, title: str = "prior") -> Figure:
     """The legend of `axis` right of the figure, which grows with it."""
     handles, labels = axis.get_legend_handles_labels()
     figure.set_figheight(max(figure.get_figheight(), 0.8 + 0.17 * len(labels)))
-    figure.legend(handles, labels, title="prior", loc="outside right center", alignment="left")
+    figure.legend(handles, labels, title=title, loc="outside right center", alignment="left")
     return figure

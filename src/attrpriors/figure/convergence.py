@@ -27,4 +27,4 @@ def convergence(place: Place) -> Figure | None:
         axis.set(ylabel="dependence on the redundant feature", ylim=(-1.2, 1.2))
     axes[0].set_xlabel("epoch")
     axes[1].set(xlabel="gradients for each training row", xlim=(0, EDGE))
-    return with_legend(figure, axes[0])
+    return with_legend(figure, axes[0], "attribution")

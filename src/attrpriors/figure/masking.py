@@ -34,4 +34,4 @@ def masking(place: Place) -> Figure | None:
     axis.grid(axis="y", color="0.93")
     axis.set_axisbelow(True)
     figure.suptitle(f"{place.name}; {place.count}; whiskers: 95 % intervals of paired differences")
-    return with_legend(figure, axis)
+    return with_legend(figure, axis, "attribution")

@@ -30,7 +30,9 @@ LATEX = {"±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "-
 
 
 class AfterSweep(Callback):
-    """Hydra's callback: the tables and figures of a sweep, and an exit status that tells of its failed runs.
+    """Hydra's callback: the tables and figures of a sweep, the report, an exit status that tells of its failed runs.
+
+    It ends last: Hydra calls the callbacks of an experiment, which come after it, first when a sweep is over.
 
     Hydra turns any Exception of a callback into a warning; SystemExit passes.
     """
@@ -39,14 +41,17 @@ class AfterSweep(Callback):
         self.before = _failures(Path(config.results, config.name))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        from ..report import page  # for the end of a sweep
+
         folder = Path(config.results, config.name)
         failed = [path for path, written in _failures(folder).items() if self.before.get(path) != written]
         messages = [f"{path.parent.name}: {path.read_text().partition(chr(10))[0]}" for path in failed]
         told = "\n  ".join([f"failed runs: {len(failed)} (traceback in their {FAILURE})", *messages]) if failed else ""
         try:
             collect(folder)
+            page.refresh(Path(config.results))
         except Exception as error:
-            sys.exit(f"no tables of {folder}: {sentence(error)}\n{told}".strip())
+            sys.exit(f"no tables or report of {folder}: {sentence(error)}\n{told}".strip())
         if told:
             sys.exit(told)
 

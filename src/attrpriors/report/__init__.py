@@ -1,4 +1,10 @@
-"""REPORT: the tables of results/ inside the documents. `python -m attrpriors.report` writes them, a test compares.
+"""REPORT: what people read: the tables of results/ inside the documents, and one page, results/report.html.
+
+    python -m attrpriors.report             both; a sweep ends with the page by itself
+    python -m attrpriors.report --check     what `make reproduce` gave beside what it should give
+
+The page is made from results/ and experiments/ alone: tables, figures, manifests and cards, and the verdict on each
+claim of the papers, which experiments/claims.yaml states and its rule finds in the rows.
 
 A document holds `<!-- results/NAME/table.md -->` and, further down, `<!-- end -->`: what is between them is that file's
 tables. `<!-- results/NAME/table.md: main -->` takes the first table alone.
@@ -6,8 +12,6 @@ tables. `<!-- results/NAME/table.md: main -->` takes the first table alone.
 
 import re
 from pathlib import Path
-
-from .record import write
 
 DOCUMENTS = ("README.md", "experiments/*.md")
 BLOCK = re.compile(r"(<!-- (results/\S+?\.md)(: main)? -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -26,9 +30,3 @@ def embedded(text: str, root: Path) -> str:
 
 def documents(root: Path) -> list[Path]:
     return sorted(path for pattern in DOCUMENTS for path in root.glob(pattern))
-
-
-if __name__ == "__main__":
-    for document in documents(Path()):
-        write(document, embedded(document.read_text(), Path()).encode())
-        print(f"{document}: tables of results/")
