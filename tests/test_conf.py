@@ -44,6 +44,7 @@ PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
 )
 TRAIN = {"ensemble": "binary", "benchmark": "regression", "convergence": "redundant"}
 TRAIN |= {"images": "images", "full_batch": "binary", "finetune": "regression"}
+TRAIN |= {"table": "binary"}
 TRAIN |= dict.fromkeys(("continued", "adversarial", "atex", "atex_code", "noise"), "images")
 EVALUATE = ("standard", "quick")
 OWN_EVALUATION = ("masking", "masking_kernel_shap", "convergence")  # tests/test_masking.py, and the experiments below

@@ -3,7 +3,7 @@
 Letters: N rows, F features (*F: any shape of features), O outputs, E edges.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -58,6 +58,22 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """What standardised numbers mean: centre + spread * number, in their own unit."""
+
+    centre: Tensor  # () of the outcome; of the features, shaped to broadcast to one row (*F)
+    spread: Tensor
+
+
+@dataclass(frozen=True)
+class Rows:
+    """New rows, of which no outcome is known."""
+
+    x: Tensor  # (N, *F) float32, as the model takes them
+    unit: np.ndarray  # (N,) the name of each
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Train, validation and test rows, and every fact about them that another room may need."""
 
@@ -72,6 +88,10 @@ class Dataset:
     groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # group -> feature indices
     graph: Graph | None = None
     truth: Tensor | None = None  # (F,) bool, the features that matter where they are known (simulations)
+    classes: tuple[str, ...] = ()  # their names, in the order of y; of a binary outcome those of 0 and 1
+    scale: Scale | None = None  # of x, where the features have units of their own
+    outcome: Scale | None = None  # of y, where it is standardised
+    read: Callable[[str], Rows] | None = None  # a path -> new rows like these, where there can be any
 
     def __post_init__(self) -> None:
         for name, part in self.parts.items():
