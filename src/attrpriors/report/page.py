@@ -64,7 +64,7 @@ class Section:
 
 
 def refresh(results: Path, experiments: Path = EXPERIMENTS) -> Path:
-    """Write report.html into `results`."""
+    """Write report.html into `results`, and the verdicts alone, for README.md, into claims.md."""
     environment = Environment(
         loader=PackageLoader(__package__, "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -79,6 +79,7 @@ def refresh(results: Path, experiments: Path = EXPERIMENTS) -> Path:
     )
     page = results / "report.html"
     write(page, content.encode())
+    write(results / "claims.md", claims.markdown(verdicts).encode())
     return page
 
 
