@@ -52,7 +52,7 @@ A [table](health.csv) of <b>numbers</b>.
 ## Observed
 
 <!-- results/health/table.md -->
-old
+stale numbers
 <!-- end -->
 
 **What holds.** Nothing, see [the figure](../results/health/figures/scores.png).
@@ -123,7 +123,7 @@ def test_a_section_has_question_tables_figures_facts_and_the_words_of_its_card(p
     order += ["results/quick/health</h3>", "<strong>What holds.</strong>", "A <a"]
     places = [section.index(part) for part in order]
     assert places == sorted(places)
-    assert "old" not in section
+    assert "stale" not in section
     assert "<img" not in section
     assert '<a href="../experiments/health.csv">' in section
     assert '<a href="health/figures/scores.png">' in section

@@ -42,7 +42,7 @@ for (const table of document.querySelectorAll(".wide table, .stacked")) {
   field.placeholder = "filter rows";
   field.setAttribute("aria-label", "filter the rows of the table below");
   field.addEventListener("input", () => filter(table, field.value));
-  (table.closest(".wide") ?? table).before(field);
+  table.before(field);
 }
 
 addEventListener("beforeprint", () => {
