@@ -1,4 +1,9 @@
-"""Made-up data sets, tiny: two clouds on a table, a drug-like regression with a graph, images of three classes."""
+"""Made-up data sets, tiny: a table, a drug-like regression with a graph, images; and the last commit."""
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,6 +48,19 @@ def images() -> Dataset:
     x = 0.2 * torch.rand(41, 1, 8, 8, generator=draws)
     x[torch.arange(41), 0, 3 * y] += 0.6
     return made_up("images", "classes", x, y, (20, 11, 10))
+
+
+@pytest.fixture(scope="session")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The last commit: results of one's own, in the working tree, need not be in the documents."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return root
+    folder = tmp_path_factory.mktemp("commit")
+    archive = subprocess.run(["git", "-C", root, "archive", "HEAD"], check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, filter="data")
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,11 @@
 """Documents hold the tables of results/, and no number of their own making."""
 
-import io
-import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from attrpriors.report import documents, embedded
 
-ROOT = Path(__file__).parents[1]
 TABLE = "Cells: mean.\n\n### first\n\n| a |\n|---|\n| 1 |\n\n### second\n\n| b |\n|---|\n| 2 |\n"
 
 
@@ -41,18 +37,6 @@ def test_text_without_a_block_stays_as_it_is(root):
 def test_a_missing_table_is_named(root):
     with pytest.raises(FileNotFoundError, match=r"results/none/table\.md"):
         embedded("<!-- results/none/table.md -->\n<!-- end -->", root)
-
-
-@pytest.fixture(scope="module")
-def committed(tmp_path_factory):
-    """The last commit: results of one's own, in the working tree, need not be in the documents."""
-    if not (ROOT / ".git").exists():
-        return ROOT
-    folder = tmp_path_factory.mktemp("commit")
-    archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
-    return folder
 
 
 def test_every_document_holds_the_tables_of_results(committed):

@@ -47,6 +47,7 @@ def test_a_sweep_makes_its_tables_and_figures_by_itself(capsys: pytest.CaptureFi
     assert found[["prior", "n", "failed"]].values.tolist() == [["none", 2, 0], ["gini", 2, 0]]
     assert (OWN / "comparison.csv").exists()
     assert (OWN / "figures" / "scores_drugs_linear.png").exists()
+    assert '<section id="own">' in Path("results/report.html").read_text()
 
 
 def test_a_failed_run_among_good_ones_is_named_and_ends_the_sweep_with_its_sentence() -> None:

@@ -1,4 +1,4 @@
-"""Write the tables of results/ into README.md and the cards, and the page; or check what `make reproduce` gave."""
+"""Write the page, and the tables of results/ into README.md and the cards; or check what `make reproduce` gave."""
 
 import argparse
 import sys
@@ -11,11 +11,13 @@ RESULTS = Path("results")
 
 parser = argparse.ArgumentParser(prog="python -m attrpriors.report", description=__doc__)
 parser.add_argument("--check", action="store_true", help="the page and a table, claim by claim; status 1 if one fails")
-if parser.parse_args().check:
+arguments = parser.parse_args()
+written = page.refresh(RESULTS)
+if arguments.check:
     found = check.checks(RESULTS, page.EXPERIMENTS / "reproduce.yaml")
-    print(f"{check.table(found)}\n\nreport: {page.refresh(RESULTS)}")
+    print(f"{check.table(found)}\n\nreport: {written}")
     sys.exit(check.verdict(found))
 for document in documents(Path()):
     write(document, embedded(document.read_text(), Path()).encode())
     print(f"{document}: tables of results/")
-print(f"report: {page.refresh(RESULTS)}")
+print(f"report: {written}")

@@ -1,6 +1,6 @@
 """CLAIMS: what the papers say, each with the verdict of its rule on the measured rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -60,6 +60,13 @@ def _data(rule: Mapping[str, Any], rows: pd.DataFrame) -> str:
     of = rule.get("of", {})
     places = rows[rows["data"] == of["data"]] if "data" in of else rows
     return ", ".join(f"{data} ({source})" for data, source in places[["data", "source"]].drop_duplicates().values)
+
+
+def markdown(verdicts: Sequence[Verdict]) -> str:
+    """The verdicts as a table, its cells not padded to the longest."""
+    rows = [("claim", "verdict", "measured [95 % interval]"), ("---", "---", "---")]
+    rows += [(one.claim.claim, one.word, f"{one.measured}; {one.data}" if one.data else "–") for one in verdicts]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def found(rule: Mapping[str, Any], rows: pd.DataFrame) -> Finding:

@@ -1,6 +1,6 @@
 // Long tables: a click on a header sorts, words in the field above filter. Printed pages show what is folded.
 "use strict";
-const LONG = 8; // rows
+const LONG = 10; // rows
 
 const value = (row, column) => row.cells[column].textContent.trim();
 
@@ -42,7 +42,7 @@ for (const table of document.querySelectorAll(".wide table, .stacked")) {
   field.placeholder = "filter rows";
   field.setAttribute("aria-label", "filter the rows of the table below");
   field.addEventListener("input", () => filter(table, field.value));
-  (table.closest(".wide") ?? table).before(field);
+  table.before(field);
 }
 
 addEventListener("beforeprint", () => {

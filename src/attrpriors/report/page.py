@@ -29,6 +29,7 @@ LONGEST = 2000  # rows of a table of the page; a longer one is a file beside it
 class Table:
     title: str
     body: Markup
+    note: Markup  # what the cells are
     shown: bool  # else behind its title
     long: bool = False
 
@@ -46,7 +47,6 @@ class Folder:
     """results/NAME."""
 
     name: str
-    notes: list[Markup]  # what the cells of its tables are
     tables: list[Table]
     pictures: list[Picture]
     facts: list[tuple[str, str]]
@@ -64,7 +64,7 @@ class Section:
 
 
 def refresh(results: Path, experiments: Path = EXPERIMENTS) -> Path:
-    """Write report.html into `results`."""
+    """Write report.html into `results`, and the verdicts alone, for README.md, into claims.md."""
     environment = Environment(
         loader=PackageLoader(__package__, "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -79,6 +79,7 @@ def refresh(results: Path, experiments: Path = EXPERIMENTS) -> Path:
     )
     page = results / "report.html"
     write(page, content.encode())
+    write(results / "claims.md", claims.markdown(verdicts).encode())
     return page
 
 
@@ -109,12 +110,10 @@ def _card_of(name: str) -> str:
 def folder(results: Path, name: str) -> Folder:
     path = results / name
     texts = [(path / file).read_text() for file in TABLES if (path / file).exists()]
-    openings = [text.partition("\n### ")[0] for text in texts]
-    tables = [_table(part, first=i == 0) for text in texts for i, part in enumerate(text.split("\n### ")[1:])]
+    tables = [table for text in texts for table in _tables(text)]
     files = sorted(file.name for file in path.iterdir() if file.suffix in (".csv", ".gz", ".jsonl", ".json", ".tex"))
     return Folder(
         name,
-        [card.html(opening) for opening in openings],
         [*tables, *_comparison(path)],
         list(pictures(results, path / "figures")) + list(pictures(results, path)),
         facts(path),
@@ -122,9 +121,12 @@ def folder(results: Path, name: str) -> Folder:
     )
 
 
-def _table(part: str, first: bool) -> Table:
-    title, _, body = part.partition("\n")
-    return Table(title, card.html(body), shown=first)
+def _tables(text: str) -> Iterator[Table]:
+    """The titled tables of a Markdown file, whose opening says what the cells are; the first is shown."""
+    opening, *parts = text.split("\n### ")
+    for i, part in enumerate(parts):
+        title, _, body = part.partition("\n")
+        yield Table(title, card.html(body), card.html(opening), shown=i == 0)
 
 
 def _comparison(path: Path) -> Iterator[Table]:
@@ -137,7 +139,7 @@ def _comparison(path: Path) -> Iterator[Table]:
     shown = table.assign(**digits)[[*labels, "metric", "against", *digits, "n"]]
     body = shown.to_html(index=False, border=0, classes="long", na_rep="–").replace("\n", "").replace("  ", "")
     title = f"every pair of methods: differences paired by seed, 95 % interval, p with Holm's correction ({len(table)})"
-    yield Table(title, Markup(body), shown=False, long=True)
+    yield Table(title, Markup(body), Markup(), shown=False, long=True)
 
 
 def pictures(results: Path, folder: Path) -> Iterator[Picture]:

@@ -13,7 +13,7 @@ from scipy import stats
 
 from ..evaluate import better
 from ..figure.canvas import half_width
-from ..table.verdict import RESOLVED
+from ..table.verdict import verdict
 
 Labels = Mapping[str, Any]
 SIGNIFICANT = 0.01  # p of a count
@@ -71,7 +71,7 @@ def wins(rows: pd.DataFrame, metrics: str, of: Labels, against: Labels) -> Findi
 def axioms(
     rows: pd.DataFrame, method: str, where: str, kept: Sequence[str] = (), broken: Sequence[str] = ()
 ) -> Finding:
-    """On the "network" of every data set, or "closed forms": the mean violation is within the tolerance, or above it.
+    """On the "network" of every data set, or "closed forms": the verdict is that these are kept, and those broken.
 
     The finding's value is the number of the axioms that are as said.
     """
@@ -79,12 +79,11 @@ def axioms(
     data = rows["data"].unique()[: 1 if where == "closed forms" else None]  # which are the same beside any data
     for place, axiom in product(data, (*kept, *broken)):
         of = {"explain": method, "on": where, "data": place}
-        violation, tolerance = (chosen(rows, name, of).mean() for name in (axiom, f"{axiom}_tolerance"))
-        good = violation <= tolerance < RESOLVED if axiom in kept else violation > tolerance
+        word, text = verdict(chosen(rows, axiom, of), chosen(rows, f"{axiom}_tolerance", of))
+        good = word == ("holds" if axiom in kept else "violated")
         count += good
         if not good or axiom in broken:
-            sign, on = ">" if violation > tolerance else "≤", where if len(data) == 1 else place
-            said.append(f"{axiom.replace('_', ' ')} on {on}: {violation:.2g} {sign} {tolerance:.2g}")
+            said.append(f"{axiom.replace('_', ' ')} on {where if len(data) == 1 else place}: {text}")
     asked, n = len(data) * len((*kept, *broken)), len(chosen(rows, (*kept, *broken)[0], of))
     return Finding(count, "; ".join([f"{count} of {asked} as said, n = {n}", *said]), count == asked)
 
