@@ -99,11 +99,11 @@ def test_a_killed_sweep_goes_on_where_it_stopped_and_two_processes_share_the_wor
     assert pd.read_csv(OWN / "table.csv").query("metric == 'r2'")["n"].tolist() == [3]
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["joblib", "submitit"])
 def test_a_sweep_in_other_processes_is_recorded_and_tabulated_alike(
     launcher: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher")
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher}_launcher")
     settings, threads = [], 1
     if launcher == "joblib":
         monkeypatch.delenv("OMP_NUM_THREADS")  # joblib shares the cores out by itself
