@@ -50,7 +50,7 @@ def load(
     inputs = table.drop(columns=list({target, id, *drop} - {None}))
     columns = Columns(inputs, rows["train"], categories, path)
     x = columns.encode(inputs, path)
-    parts = (Split(x[i], torch.from_numpy(y[i]), owner[i]) for i in rows.values())
+    train, val, tests = (Split(x[i], torch.from_numpy(y[i]), owner[i]) for i in rows.values())
     files = {Path(one).name: digest(one) for one in (path, graph) if one}
 
     def read(new: str) -> Rows:
@@ -58,7 +58,11 @@ def load(
         return Rows(columns.encode(table, new), np.arange(len(table)) if id not in table else table[id].to_numpy(str))
 
     return Dataset(
-        *("csv", output, len(classes) if output == "classes" else 1, *parts, Provenance(Path(path).name, files=files)),
+        "csv",
+        output,
+        len(classes) if output == "classes" else 1,
+        *(train, val, tests),
+        Provenance(Path(path).name, files=files),
         features=columns.features,
         groups=columns.groups,
         graph=edges(graph, columns.features) if graph else None,
