@@ -28,6 +28,7 @@ MODEL = {"linear": "binary", "mlp": "regression", "cnn": "images", "vgg16": "pic
 MODEL |= {"glorot_mlp": "regression", "affine": "redundant"}
 MODEL |= {"pooled_cnn": "images", "graph_network": "regression"}
 MODEL |= {"cnn_tanh": "images"}
+OWN_MODEL = ("imported",)  # tests/test_imported.py
 ATTRIBUTION = dict.fromkeys(
     ("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "expected_gradients", "ruler", "ruler_100"),
     "images",
@@ -104,7 +105,12 @@ def test_every_configuration_is_run_by_a_test() -> None:
         for path in (Path(__file__).parent / "data").glob("test_*.py")
         for name in re.findall(r'configured\("(\w+)"', path.read_text())
     }
-    groups = {"data": loaded, "model": MODEL, "attribution": ATTRIBUTION | EVALUATION_ONLY, "prior": PRIOR}
+    groups = {
+        "data": loaded,
+        "model": (*MODEL, *OWN_MODEL),
+        "attribution": ATTRIBUTION | EVALUATION_ONLY,
+        "prior": PRIOR,
+    }
     groups |= {"train": TRAIN, "evaluate": EVALUATE + OWN_EVALUATION, "experiment": EXPERIMENTS}
     groups |= {"hydra/launcher": LAUNCHER}
     assert found == {f"{group}/{name}" for group, cases in groups.items() for name in cases} | {"config"}

@@ -1,12 +1,16 @@
 """MODEL: x (B, *F) -> scores (B, O), before softmax or sigmoid. Each function builds one for a data set."""
 
-from collections.abc import Callable, Sequence
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 import torchvision
 from torch import Tensor, nn
 
+from .attribution.gradient import evaluating
 from .data import Dataset, Graph
 
 
@@ -172,3 +176,62 @@ def image_shape(data: Dataset, model: str) -> tuple[int, int, int]:
             f"{model} needs images (channels, height, width); {data.name} has features of shape {data.shape}"
         )
     return data.shape[0], data.shape[1], data.shape[2]
+
+
+def imported(data: Dataset, factory: str, arguments: Mapping[str, Any] | None = None) -> nn.Module:
+    """The network that `factory`, "package.module:function", returns.
+
+    It is called with `arguments`, and with those of data (this Dataset), shape (*F of one row), outputs (O) that it
+    has a parameter for.
+    """
+    make, arguments = _found(factory), arguments or {}
+    facts = {"data": data, "shape": data.shape, "outputs": data.outputs}
+    asked = inspect.signature(make)
+    told = {name: fact for name, fact in facts.items() if name in asked.parameters} | dict(arguments)
+    try:
+        asked.bind(**told)
+    except TypeError as error:
+        raise ValueError(f"model.factory {factory}{asked} does not go with {', '.join(told)}: {error}") from error
+    model = make(**told)
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model.factory {factory} returns a torch.nn.Module; found {type(model).__name__}")
+    _check(model, data, factory)
+    return model
+
+
+def _found(factory: str) -> Callable[..., nn.Module]:
+    """What "package.module:function" names."""
+    module, colon, function = factory.partition(":")
+    if not (module and colon and function):
+        raise ValueError(f"model.factory is package.module:function; found {factory!r}")
+    try:
+        make = getattr(importlib.import_module(module), function, None)
+    except ImportError as error:
+        raise ValueError(
+            f"model.factory {factory}: {module} cannot be imported ({error}); is its folder in PYTHONPATH?"
+        ) from error
+    if not callable(make):
+        raise ValueError(f"model.factory {factory}: {module} has no function {function}")
+    found: Callable[..., nn.Module] = make
+    return found
+
+
+def _check(model: nn.Module, data: Dataset, name: str) -> None:
+    """ValueError where three rows show that `model` cannot be trained, or not be explained row by row."""
+    x = data.train.x[:3].cpu().requires_grad_()  # (B, *F)
+    try:
+        with evaluating(model):
+            scores, again, two = model(x), model(x), model(x[:2])
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"model.factory {name}: rows shaped {tuple(x.shape)} are refused: {error}") from error
+    if scores.shape != (len(x), data.outputs):
+        found, expected = tuple(scores.shape), (len(x), data.outputs)
+        raise ValueError(f"model.factory {name}: {len(x)} rows have scores shaped {expected}; found {found}")
+    if not torch.equal(scores, again):
+        raise ValueError(f"model.factory {name}: the same rows have other scores the second time, in eval mode")
+    if not torch.allclose(scores[:2], two, rtol=1e-3, atol=1e-4):
+        raise ValueError(f"model.factory {name}: a row's scores depend on the other rows, in eval mode")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"model.factory {name}: the network has no parameters to train")
+    if not scores.requires_grad or torch.autograd.grad(scores.sum(), x, allow_unused=True)[0] is None:
+        raise ValueError(f"model.factory {name}: no gradient of the scores reaches the input")

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from command import NARROW, RULER, command
 from PIL import Image
 
 from attrpriors.data import image_folder
@@ -68,7 +70,7 @@ def test_the_checksum_of_a_part_changes_with_any_image_in_it(folder):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere/train is not a folder; .* train/ and test/"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere is not a folder; .* train/ and test/"):
         image_folder.load(str(tmp_path / "nowhere"), seed=0)
 
 
@@ -116,6 +118,85 @@ def test_an_unreadable_image_is_named(folder):
 def test_a_share_outside_zero_to_one_is_refused(folder, share):
     with pytest.raises(ValueError, match=f"validation={share} must lie between 0 and 1"):
         image_folder.load(str(folder), validation=share, seed=0)
+
+
+@pytest.fixture
+def unsplit(folder: Path) -> Path:
+    """The same 20 training images without train/ and test/."""
+    return (folder / "train").rename(folder / "unsplit")
+
+
+def test_classes_alone_are_split_by_seed_with_equal_shares(unsplit):
+    data, again, other = (image_folder.load(str(unsplit), validation=0.25, seed=seed) for seed in (0, 0, 1))
+    for part, count in zip(data.parts.values(), (6, 2, 2), strict=True):
+        assert part.y.bincount().tolist() == [count] * 2
+        assert [name.split("/")[0] for name in part.unit] == [data.classes[y] for y in part.y]
+    assert torch.equal(data.test.x, again.test.x)
+    assert set(data.test.unit) != set(other.test.unit)
+    assert set(data.provenance.files) == {"train"}
+
+
+def test_val_stays_val_where_it_is_there(folder):
+    for name in COLOURS:
+        (folder / "val" / name).mkdir(parents=True)
+        (folder / "train" / name / "9.png").rename(folder / "val" / name / "9.png")
+    data = image_folder.load(str(folder), seed=0)
+    assert list(data.val.unit) == ["val/blue/9.png", "val/red/9.png"]
+    assert len(data.train) == 18
+    assert set(data.provenance.files) == {"train", "val", "test"}
+
+
+def test_new_images_of_any_folder_are_read_as_the_training_images_were(folder, tmp_path):
+    data = image_folder.load(str(folder), seed=0)
+    part, row = next((part, i) for part in data.parts.values() for i, name in enumerate(part.unit) if "red/7" in name)
+    new = data.read(str(folder / "train"))
+    assert len(new.unit) == 20
+    assert torch.equal(new.x[list(new.unit).index("red/7.png")], part.x[row])
+    alone = data.read(str(folder / "train" / "red" / "7.png"))
+    assert list(alone.unit) == ["7.png"]
+    assert torch.equal(alone.x[0], part.x[row])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"empty is no image and no folder that holds images"):
+        data.read(str(tmp_path / "empty"))
+
+
+def test_an_image_is_turned_as_its_camera_says(folder):
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    pixels[:2] = 200  # bright above; turned by a quarter, bright on one side
+    tag = Image.Exif()
+    tag[274] = 6  # to be turned clockwise
+    Image.fromarray(pixels).save(folder / "train" / "red" / "0.jpg", exif=tag)
+    data = image_folder.load(str(folder), size=8, seed=0)
+    image = data.read(str(folder / "train" / "red" / "0.jpg")).x[0, 0]
+    assert image[:, 7].mean() > image[:, 0].mean() + 1
+    assert float(image[0, 7]) == pytest.approx(float(image[7, 7]), abs=0.2)
+
+
+def test_a_channel_that_is_the_same_everywhere_is_centred(folder):
+    for path in folder.rglob("*.png"):
+        Image.fromarray(np.array(Image.open(path)) * np.array([1, 0, 1], np.uint8)).save(path)
+    assert image_folder.load(str(folder), seed=0).train.x[:, 1].abs().max() == 0
+
+
+@pytest.mark.parametrize("size", [0, 8.5, True])
+def test_a_size_that_is_no_number_of_pixels_is_refused(folder, size):
+    with pytest.raises(ValueError, match=f"size is a number of pixels, 1 or more; found {size}"):
+        image_folder.load(str(folder), size=size, seed=0)
+
+
+def test_too_few_images_of_a_class_are_refused_in_a_sentence(unsplit):
+    for path in list((unsplit / "red").iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(ValueError, match=r"unsplit has too few images to split \(11\): The least populated class"):
+        image_folder.load(str(unsplit), seed=0)
+
+
+def test_a_run_with_the_prior_of_images_trains_on_them(folder, tmp_path):
+    own = ["data=image_folder", f"data.path={folder}", "data.size=8", "model=cnn", "prior=total_variation"]
+    result = command(*own, *NARROW["cnn"], *RULER, "train.epochs=1", f"results={tmp_path / 'results'}")
+    assert result.status == 0, result.text
+    rows = pd.read_csv(next((tmp_path / "results").rglob("rows.csv")))
+    assert {"accuracy", "total_variation", "completeness_error"} <= set(rows["metric"])
 
 
 def test_its_configuration_loads_it(folder, configured):

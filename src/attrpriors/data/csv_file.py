@@ -50,20 +50,19 @@ def load(
     inputs = table.drop(columns=list({target, id, *drop} - {None}))
     columns = Columns(inputs, rows["train"], categories, path)
     x = columns.encode(inputs, path)
-    train, val, test_part = (Split(x[rows[name]], torch.from_numpy(y[rows[name]]), owner[rows[name]]) for name in rows)
+    train, val, tests = (Split(x[i], torch.from_numpy(y[i]), owner[i]) for i in rows.values())
+    files = {Path(one).name: digest(one) for one in (path, graph) if one}
 
     def read(new: str) -> Rows:
         table = opened(new)
         return Rows(columns.encode(table, new), np.arange(len(table)) if id not in table else table[id].to_numpy(str))
 
     return Dataset(
-        name="csv",
-        output=output,
-        outputs=len(classes) if output == "classes" else 1,
-        train=train,
-        val=val,
-        test=test_part,
-        provenance=Provenance(Path(path).name, files={Path(one).name: digest(one) for one in (path, graph) if one}),
+        "csv",
+        output,
+        len(classes) if output == "classes" else 1,
+        *(train, val, tests),
+        Provenance(Path(path).name, files=files),
         features=columns.features,
         groups=columns.groups,
         graph=edges(graph, columns.features) if graph else None,
