@@ -30,6 +30,18 @@ def test_main_takes_the_first_table_alone(root):
     )
 
 
+def test_a_data_set_takes_its_first_table_alone(root):
+    (root / "results/toy/table.md").write_text(
+        "Cells: mean.\n\n### mnist (real)\n\na\n\n### gdsc (real)\n\nb\n\n### gdsc (real): cost\n"
+    )
+    text = "<!-- results/toy/table.md: gdsc -->\n<!-- end -->"
+    assert embedded(text, root) == (
+        "<!-- results/toy/table.md: gdsc -->\nCells: mean.\n\n### gdsc (real)\n\nb\n<!-- end -->"
+    )
+    with pytest.raises(ValueError, match=r"results/toy/table\.md has no table of nhanes"):
+        embedded(text.replace("gdsc", "nhanes"), root)
+
+
 def test_text_without_a_block_stays_as_it_is(root):
     assert embedded("no table\n", root) == "no table\n"
 
