@@ -25,6 +25,7 @@ STYLE: dict[Any, Any] = {
     "lines.markersize": 4,
     "pdf.fonttype": 42,
     "savefig.dpi": 200,
+    "image.interpolation": "none",  # pixels stay pixels, and no more of them than there are
     "svg.hashsalt": "attrpriors",
     "svg.fonttype": "none",  # text stays text: small, searchable, in the reader's sans serif
 }
@@ -124,5 +125,6 @@ def with_legend(figure: Figure, axis: Axes, title: str = "prior") -> Figure:
     """The legend of `axis` right of the figure, which grows with it."""
     handles, labels = axis.get_legend_handles_labels()
     figure.set_figheight(max(figure.get_figheight(), 0.8 + 0.17 * len(labels)))
+    figure.set_figwidth(figure.get_figwidth() + max(0, 0.065 * max(map(len, labels), default=0) - 1))  # 1: panels
     figure.legend(handles, labels, title=title, loc="outside right center", alignment="left")
     return figure

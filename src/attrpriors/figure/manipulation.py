@@ -5,7 +5,8 @@ from matplotlib.figure import Figure
 
 from .canvas import Place, panels, with_legend
 
-SHOWN = 10  # images, methods
+SHOWN = 10  # methods
+IMAGES = 5
 LEVELS = r"^top_kept/(?P<kind>.+)=(?P<level>.+)$"
 
 
@@ -36,9 +37,9 @@ def attacked(place: Place) -> Figure | None:
     methods = [method for method in found["attacked"] if method in found["saliency"]][:SHOWN]
     if not methods:
         return None
-    rows = [("image", found["image"][methods[0]][0][:SHOWN])]
+    rows = [("image", found["image"][methods[0]][0][:IMAGES])]
     for method in methods:
-        rows += [(method, found["saliency"][method][0][:SHOWN]), ("attacked", found["attacked"][method][0][:SHOWN])]
+        rows += [(method, found["saliency"][method][0][:IMAGES]), ("attacked", found["attacked"][method][0][:IMAGES])]
     columns = max(len(pictures) for _, pictures in rows)
     figure = Figure(figsize=(0.75 * columns + 2.2, 0.78 * len(rows) + 0.6), layout="constrained")
     for line, (name, pictures) in zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True):

@@ -22,7 +22,7 @@ from .facts import facts
 EXPERIMENTS = Path("experiments")
 TABLES = ("published.md", "verdicts.md", "table.md")  # of a results folder, in the order of the page
 QUICK = "quick"
-LONGEST = 2000  # rows of a table of the page; a longer one is a file beside it
+LONGEST = 1000  # rows of a table of the page; a longer one is a file beside it
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _order(kinds: Sequence[str], path: Path) -> int:
 
 
 def drawing(path: Path, results: Path) -> Markup:
-    """An SVG file as an element of the page: its ids its own, its style the page's, lengths to 1/1000 of a point."""
+    """An SVG file as an element of the page: its ids its own, its style the page's, lengths to 1/100 of a point."""
     text = path.read_text()
     text = re.sub(
         r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>|<!--.*?-->", "", text, flags=re.DOTALL
@@ -167,4 +167,4 @@ def drawing(path: Path, results: Path) -> Markup:
     own = f"f{digest(path.relative_to(results).as_posix())[:6]}-"
     text = re.sub(r'\bid="', f'id="{own}', text[text.index("<svg") :])
     text = text.replace('href="#', f'href="#{own}').replace("url(#", f"url(#{own}")
-    return Markup(re.sub(r"\s*\n\s*", "\n", re.sub(r"(\.\d{3})\d+", r"\1", text)))
+    return Markup(re.sub(r"\s*\n\s*", "\n", re.sub(r"(\.\d{2})\d+", r"\1", text)))
