@@ -7,7 +7,7 @@ export PYTHONPATH := src
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce paper images drug_response health quick/images quick/drug_response quick/health quick/atex attribution_benchmark convergence atex greedy_pig greedy_pig_selection greedy_pig_graph axioms data report bench bench-quick test lint check
+.PHONY: help reproduce paper images drug_response health quick/images quick/drug_response quick/health quick/atex quick/greedy_pig_selection attribution_benchmark convergence atex greedy_pig greedy_pig_selection greedy_pig_graph axioms data report bench bench-quick test lint check
 
 help:  ## this list
 	@grep -hE '^[a-z_ -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-28s %s\n", $$1, $$2}'
@@ -32,10 +32,10 @@ data: $(READY)  ## fetch every real data set, check sha256, prepare tables (MIRR
 	$(RUN) -m attrpriors.data.download $(if $(MIRROR),--mirror "$(MIRROR)")
 
 images drug_response health atex: $(READY)  ## the family on real data (after make data)
-quick/images quick/drug_response quick/health quick/atex: $(READY)
+quick/images quick/drug_response quick/health quick/atex quick/greedy_pig_selection: $(READY)
 attribution_benchmark convergence: $(READY)
 greedy_pig greedy_pig_selection greedy_pig_graph: $(READY)
-images drug_response health atex quick/images quick/drug_response quick/health quick/atex attribution_benchmark convergence greedy_pig greedy_pig_selection greedy_pig_graph:
+images drug_response health atex quick/images quick/drug_response quick/health quick/atex quick/greedy_pig_selection attribution_benchmark convergence greedy_pig greedy_pig_selection greedy_pig_graph:
 	$(RUN) run.py experiment=$@
 
 axioms: $(READY)  ## which attribution keeps which axiom, on closed forms and on trained networks, 4 minutes

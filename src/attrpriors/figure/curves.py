@@ -36,7 +36,7 @@ def curves(place: Place) -> Figure | None:
         for method, line in groups(part.astype({"level": float}).sort_values("level", kind="stable"), "method"):
             color = place.styles[method]["color"]
             axis.plot(line["level"], line["mean"], label=method, marker=".", **place.styles[method])
-            axis.fill_between(line["level"], line["low"], line["high"], color=color, alpha=0.15, linewidth=0)
+            axis.fill_between(line["level"], line["low"], line["high"], color=color, alpha=0.08, linewidth=0)
         label, scale = SETTING[str(unit)]
         axis.set(xlabel=label, ylabel=METRIC.get(str(name), str(name).replace("_", " ")), xscale=scale)
         axis.xaxis.set_major_formatter("{x:g}")

@@ -141,7 +141,8 @@ def _wide(place: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     wide = cells.pivot(index="method", columns="metric", values="cell")
     wide = wide.reindex(index=place["method"].unique(), columns=list(columns)).fillna("–")
     wide.columns = pd.Index([header + ARROW[better(metric)] for metric, header in columns.items()])
-    return wide.rename_axis("prior").reset_index()
+    plain = (place["prior"] == "none").all() and "explain" in place  # networks without a prior, explained by several
+    return wide.rename_axis("attribution" if plain else "prior").reset_index()
 
 
 def _cell(mean: float, high: float, n: int) -> str:
@@ -164,7 +165,8 @@ def _cost(place: pd.DataFrame) -> pd.DataFrame:
     ratio = cost["mean"] / cost["mean_free"]
     cost["times"] = ratio.map("{:.2f}".format).where(ratio.notna())
     times = cost.pivot(index="method", columns="metric", values="times").dropna(axis=1, how="all")
-    wide = _wide(place, {metric: metric for metric in COST if metric in set(cost["metric"])}).set_index("prior")
+    wide = _wide(place, {metric: metric for metric in COST if metric in set(cost["metric"])})
+    wide = wide.set_index(wide.columns[0])
     for metric in (metric for metric in COST if metric in times):
         wide[f"{metric} / prior-free"] = times[metric]
     return wide.fillna("–").reset_index()
