@@ -7,7 +7,7 @@ export PYTHONPATH := src
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce paper images drug_response health quick/images quick/drug_response quick/health quick/atex quick/greedy_pig_selection attribution_benchmark convergence atex greedy_pig greedy_pig_selection greedy_pig_graph axioms data report bench bench-quick test lint check
+.PHONY: help reproduce paper images drug_response health quick/images quick/drug_response quick/health quick/atex quick/greedy_pig_selection attribution_benchmark convergence atex greedy_pig greedy_pig_selection greedy_pig_graph axioms data report docs bench bench-quick test lint check
 
 help:  ## this list
 	@grep -hE '^[a-z_ -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-28s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ paper: images drug_response health  ## the three families on real data
 
 report: $(READY)  ## results/report.html, and the tables of results/ inside README.md and experiments/
 	$(RUN) -m attrpriors.report
+
+docs: $(READY)  ## the documentation of the library, from its docstrings: docs/attrpriors.html
+	$(RUN) -m pdoc --template-directory documentation --output-directory docs attrpriors '!attrpriors[.]'
 
 bench: $(READY)  ## what a prior costs, beside other people's code, 15 minutes (AUTHORS=CHECKOUT: theirs too; DEVICE=cuda)
 	$(RUN) -m attrpriors.bench --grow $(if $(AUTHORS),--authors "$(AUTHORS)") $(if $(DEVICE),--device $(DEVICE))

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from attrpriors import figure
 from attrpriors.data import Provenance
+from attrpriors.figure import canvas
 from attrpriors.figure.canvas import Place
 from attrpriors.record import Outcome
 from attrpriors.table import collect, summarise
@@ -23,6 +24,7 @@ FIGURES = OWN / "figures"
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.write_app(tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(canvas.STYLE, "savefig.dpi", 50)
 
 
 def place() -> Place:

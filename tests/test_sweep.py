@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 import tiny
 
+from attrpriors import figure
+
 OWN = Path("results/own")
 
 
@@ -21,6 +23,12 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.write_app(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take most of the time of a sweep."""
+    monkeypatch.setattr(figure, "draw", lambda runs, table: None)
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -50,7 +58,7 @@ def test_a_sweep_makes_its_tables_and_figures_by_itself(capsys: pytest.CaptureFi
     assert '<section id="own">' in Path("results/report.html").read_text()
 
 
-def test_a_failed_run_among_good_ones_is_named_and_ends_the_sweep_with_its_sentence() -> None:
+def test_a_failed_run_among_good_ones_is_named_and_ends_the_sweep_with_its_sentence(without_figures: None) -> None:
     with pytest.raises(SystemExit) as failure:
         tiny.sweep("data=drugs", "seed=range(3)", "broken=[1]")
     assert failure.value.code == (
@@ -62,7 +70,7 @@ def test_a_failed_run_among_good_ones_is_named_and_ends_the_sweep_with_its_sente
     assert "- `broken=[1],data=drugs,seed=1`: the loss is not finite at epoch 3" in (OWN / "table.md").read_text()
 
 
-def test_a_failure_of_an_earlier_sweep_is_in_the_table_but_not_in_the_exit_status() -> None:
+def test_a_failure_of_an_earlier_sweep_is_in_the_table_but_not_in_the_exit_status(without_figures: None) -> None:
     with pytest.raises(SystemExit):
         tiny.sweep("data=drugs", "seed=0,1", "broken=[1]")
     tiny.sweep("data=drugs", "seed=0", "broken=[1]")

@@ -1,5 +1,8 @@
 """A tiny Hydra app around record.keep and table.AfterSweep, and runs of it inside this process."""
 
+import copy
+import functools
+import re
 import shutil
 import sys
 import time
@@ -31,6 +34,7 @@ seed: 0
 device: cpu
 threads: null
 results: results
+tensorboard: false
 epochs: 3
 seconds: 0
 broken: []       # seeds of runs that fail
@@ -41,6 +45,7 @@ hydra:
   searchpath: ["file://LAUNCHERS"]
   callbacks:
     table: {_target_: attrpriors.table.AfterSweep}
+    progress: {_target_: attrpriors.progress.Progress}
 """
 CHOICES = {
     "data": {"digits": "kind: images", "survey": "kind: health", "drugs": "kind: drugs"},
@@ -119,10 +124,27 @@ def write_app(folder: Path) -> Path:
     return folder / "app.py"
 
 
+@functools.cache
+def composed(conf: str, overrides: tuple[str, ...]) -> DictConfig:
+    """The configuration of a job, by the text that it starts from: composing takes most of a made-up run's time."""
+    with initialize_config_dir(str(Path("conf").absolute()), version_base="1.3"):
+        return compose("config", list(overrides), return_hydra_config=True)
+
+
+def job(*overrides: str) -> DictConfig:
+    """As composed; of jobs that differ in a plain seed alone, the first is composed."""
+    last = next((part for part in reversed(overrides) if re.fullmatch(r"seed=\d+", part)), None)
+    others = tuple(part for part in overrides if part != last)
+    cfg = copy.deepcopy(composed(Path("conf/config.yaml").read_text(), others))
+    if last:
+        cfg.seed = int(last.removeprefix("seed="))
+        cfg.hydra.overrides.task.append(last)
+    return cfg
+
+
 def run(*overrides: str, task: Callable[[DictConfig], Outcome] = outcome, mode: str = "RUN") -> Path:
     """One job of the app in the working directory, as Hydra would start it; its results folder."""
-    with initialize_config_dir(str(Path("conf").absolute()), version_base="1.3"):
-        cfg = compose("config", [*overrides, f"hydra.mode={mode}"], return_hydra_config=True)
+    cfg = job(*overrides, f"hydra.mode={mode}")
     HydraConfig.instance().set_config(cfg)
     plain = OmegaConf.create(OmegaConf.to_container(cfg, resolve=False))
     with open_dict(plain):

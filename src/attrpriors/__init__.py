@@ -11,8 +11,11 @@ evaluate     yields (metric, value), every run under one ruler
 table        rows of many runs -> mean, interval, paired tests
 
 Corridors join them: build (from a configuration to an object), choices (the help), record (streams of randomness,
-rows, manifests, resuming), figure (pictures of a results folder) and report (tables inside the documents).
-Letters: B batch, K references, *F feature axes, O outputs.
+rows, manifests, resuming), progress (how far a sweep is), figure (pictures of a results folder) and report (tables
+inside the documents).
+
+Letters: B batch, N rows, K references, C channels, H height, W width, F features (*F: their axes, whatever they are),
+E edges, M members, O outputs. A score is a model's output before softmax or sigmoid; phi is an attribution.
 """
 
 from .attribution import (
@@ -34,6 +37,7 @@ from .prior import (
     gini,
     gini_coefficient,
     graph_variation,
+    irrelevant_attribution,
     l1_attribution,
     l2_attribution,
     total_variation,
@@ -62,6 +66,7 @@ __all__ = [
     "gini",
     "gini_coefficient",
     "graph_variation",
+    "irrelevant_attribution",
     "l1_attribution",
     "l2_attribution",
     "total_variation",

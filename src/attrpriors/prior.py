@@ -21,7 +21,11 @@ Penalties = Callable[[nn.Module, Tensor, Tensor], Tensor]  # of the members of a
 
 
 class Prior(Protocol):
-    """What the trainer asks of a prior: the loss is task + weight * prior(model, x, y)."""
+    """What the trainer asks of a prior: the loss is task + weight * prior(model, x, y).
+
+    Shapes: x (B, *F) and y (B,) of one step; the penalty is a scalar. Unit: weight * penalty is in that of the task's
+    loss.
+    """
 
     weight: float
 
@@ -34,7 +38,10 @@ class Prior(Protocol):
 
 
 class NoPrior:
-    """No prior: zero."""
+    """No prior: zero.
+
+    Shapes: x (B, *F) -> a scalar. Unit: none.
+    """
 
     weight = 0.0
 
@@ -48,10 +55,13 @@ class NoPrior:
 
 
 class AttributionPrior:
-    """Omega(Phi(theta, x)) of Erion et al. 2021 (arXiv 1906.10670, sec. 2): a penalty on attributions.
+    """Omega(Phi(theta, x)): a penalty, (phi, data) -> scalar, on the attributions of a step's rows.
 
     `weight` is lambda, 0 or more. The penalty is tried once on zeros, so that a data set which lacks what it needs
-    is refused here, with the penalty's own sentence (ValueError).
+    is refused here, with the penalty's own sentence.
+
+    Shapes: x (B, *F) -> a scalar. Unit: that of the penalty. Errors: ValueError on a weight that is negative or not
+    finite, and as the penalty and the attribution. Source: Erion et al. 2021 (arXiv 1906.10670, sec. 2).
     """
 
     def __init__(self, weight: float, penalty: Penalty, attribution: Attribution, data: Dataset) -> None:
@@ -76,11 +86,14 @@ class AttributionPrior:
 
 
 def total_variation(phi: Tensor, data: Dataset | None = None) -> Tensor:
-    """Anisotropic total variation of each image's standardised attribution map, mean over images (sec. 2.3, Methods 4).
+    """Anisotropic total variation of each image's standardised attribution map, mean over images.
 
-    phi (B, C, H, W): channels are summed and the map is divided by its standard deviation, so that shrinking all phi
-    does not lower the penalty. (The authors' code divides by 1/sqrt(H*W) where that is larger; here the floor of 1e-6
-    is for maps of zeros alone.)
+    Channels are summed and the map is divided by its standard deviation, so that shrinking all phi does not lower the
+    penalty. (The authors' code divides by 1/sqrt(H*W) where that is larger; here the floor of 1e-6 is for maps of
+    zeros alone.)
+
+    Shapes: phi (B, C, H, W) -> a scalar. Unit: standard deviations of the map. Errors: ValueError where phi is not of
+    images. Source: Erion et al. 2021 (arXiv 1906.10670, sec. 2.3, Methods 4).
     """
     if phi.ndim != 4:
         raise ValueError(f"total_variation needs attributions of images (B, C, H, W); found {tuple(phi.shape)}")
@@ -91,7 +104,11 @@ def total_variation(phi: Tensor, data: Dataset | None = None) -> Tensor:
 
 
 def graph_variation(phi: Tensor, data: Dataset) -> Tensor:
-    """sum over edges of W_ij (p_i - p_j)^2 = p^T L p, p the mean |phi| of each feature (sec. 2.4). phi (B, F)."""
+    """sum over edges of W_ij (p_i - p_j)^2 = p^T L p, p the mean |phi| of each feature.
+
+    Shapes: phi (B, F) -> a scalar. Unit: that of phi, squared. Errors: ValueError where the data set has no graph.
+    Source: Erion et al. 2021 (arXiv 1906.10670, sec. 2.4).
+    """
     if data.graph is None:
         raise ValueError(f"graph needs a data set with a graph between its features; {data.name} has none")
     p = phi.abs().mean(0)  # (F,)
@@ -100,7 +117,10 @@ def graph_variation(phi: Tensor, data: Dataset) -> Tensor:
 
 
 def gini_coefficient(v: Tensor) -> Tensor:
-    """Gini coefficient of v >= 0, shaped (F,): 0 all equal, (F-1)/F a single non-zero; 0 where all are zero."""
+    """Gini coefficient of v >= 0: 0 all equal, (F-1)/F a single non-zero; 0 where all are zero.
+
+    Shapes: v (F,) -> a scalar. Unit: none, a share. Source: Erion et al. 2021 (arXiv 1906.10670, sec. 2.5).
+    """
     n = len(v)
     signs = torch.arange(1 - n, n, 2, device=v.device, dtype=v.dtype)  # 2 rank - n - 1, of the sorted values
     signs = torch.empty_like(v).scatter(0, v.detach().argsort(), signs)
@@ -109,25 +129,37 @@ def gini_coefficient(v: Tensor) -> Tensor:
 
 
 def gini(phi: Tensor, data: Dataset | None = None) -> Tensor:
-    """Minus the Gini coefficient of the mean |phi| of each feature: the sparse prior (sec. 2.5). phi (B, *F).
+    """Minus the Gini coefficient of the mean |phi| of each feature: the sparse prior.
 
     The paper's Omega_sparse is -2 G; the authors' code, its published strengths and this project use -G.
+
+    Shapes: phi (B, *F) -> a scalar. Unit: none, a share. Source: Erion et al. 2021 (arXiv 1906.10670, sec. 2.5).
     """
     return -gini_coefficient(phi.abs().mean(0).flatten())
 
 
 def l1_attribution(phi: Tensor, data: Dataset | None = None) -> Tensor:
-    """Mean |phi| over rows and features (the authors' l1eg). phi (B, *F)."""
+    """Mean |phi| over rows and features.
+
+    Shapes: phi (B, *F) -> a scalar. Unit: that of phi. Source: l1eg of the authors' code (arXiv 1906.10670).
+    """
     return phi.abs().mean()
 
 
 def l2_attribution(phi: Tensor, data: Dataset | None = None) -> Tensor:
-    """Euclidean norm of all attributions (the authors' l2eg). phi (B, *F)."""
+    """Euclidean norm of all attributions.
+
+    Shapes: phi (B, *F) -> a scalar. Unit: that of phi. Source: l2eg of the authors' code (arXiv 1906.10670).
+    """
     return torch.linalg.vector_norm(phi)
 
 
 def irrelevant_attribution(phi: Tensor, data: Dataset) -> Tensor:
-    """Mean |phi| of each feature that does not matter, summed (as Ross et al. 2017, arXiv 1703.03717). phi (B, F)."""
+    """Mean |phi| of each feature that does not matter, summed.
+
+    Shapes: phi (B, F) -> a scalar. Unit: that of phi. Errors: ValueError where the data set does not know which
+    features matter. Source: as Ross et al. 2017 (arXiv 1703.03717).
+    """
     if data.truth is None:
         raise ValueError(f"irrelevant_attribution needs data that know which features matter; {data.name} does not")
     return phi.abs().mean(0)[~data.truth].sum()

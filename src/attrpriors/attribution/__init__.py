@@ -38,7 +38,11 @@ __all__ = [
 
 
 class Attribution(Protocol):
-    """What the other rooms ask of an attribution."""
+    """What the other rooms ask of an attribution: attribution(model, x, y) -> phi.
+
+    Shapes: x (B, *F); y (B,) whole numbers, the class whose score is explained, or None: the predicted class, or the
+    only score; phi as x. Unit: the model's score, before softmax, of one row.
+    """
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor: ...
 

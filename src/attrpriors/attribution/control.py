@@ -14,7 +14,10 @@ def evaluation_only(method: str) -> None:
 
 
 class Random:
-    """phi is standard normal, drawn from `generator` (a CPU generator), whatever the model."""
+    """phi is standard normal, drawn from `generator` (a CPU generator), whatever the model: a control.
+
+    Shapes: x and phi (B, *F). Unit: none. Errors: ValueError where autograd is on: nothing reaches the model.
+    """
 
     def __init__(self, generator: torch.Generator | None = None) -> None:
         self.generator = generator or torch.Generator().manual_seed(0)

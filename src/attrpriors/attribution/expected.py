@@ -20,7 +20,7 @@ ESTIMATORS = ("independent", "controlled")
 class ExpectedGradients:
     """phi_i = E over references r and alpha of (x_i - r_i) * d score / d x_i at r + alpha (x - r).
 
-    Erion et al. 2021 (arXiv 1906.10670, sec. 2.1): references are rows of `background` (N, *F), alpha is uniform in
+    References are rows of `background` (N, *F), alpha is uniform in
     [0, 1]; k pairs are drawn for each row of x, from `generator` (a CPU generator). `estimator`:
 
     independent: the mean of k independent pairs, as the paper.
@@ -32,6 +32,10 @@ class ExpectedGradients:
 
     `tolerance`: draw k more at a time until the standard error, averaged over features, is at most this share of the
     mean |phi|; at evaluation only, at most 100 k in all.
+
+    Shapes: x and phi (B, *F). Unit: score; sum phi = score less mean score of the background, in expectation.
+    Errors: ValueError on a setting out of range, on rows of x and background that differ in shape, on a y that names
+    no score. Source: Erion et al. 2021 (arXiv 1906.10670, sec. 2.1); the controlled estimator is this project's.
     """
 
     def __init__(

@@ -74,14 +74,22 @@ def gradient(model: nn.Module, points: Tensor, y: Tensor | None) -> Tensor:
 
 
 class Gradient:
-    """phi = d score / d x (Simonyan et al. 2014)."""
+    """phi = d score / d x.
+
+    Shapes: x and phi (B, *F). Unit: score per unit of x. Errors: ValueError where y names no score of the model.
+    Source: Simonyan, Vedaldi, Zisserman 2014 (arXiv 1312.6034, sec. 3).
+    """
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
         return gradient(model, x, target(model, x, y))
 
 
 class InputXGradient:
-    """phi = x * d score / d x (Shrikumar et al. 2016)."""
+    """phi = x * d score / d x.
+
+    Shapes: x and phi (B, *F). Unit: score. Errors: ValueError where y names no score of the model.
+    Source: Shrikumar, Greenside, Shcherbina, Kundaje 2016 (arXiv 1605.01713, sec. 2).
+    """
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
         return x * gradient(model, x, target(model, x, y))

@@ -23,6 +23,9 @@ class GreedyPIG:
     so that what was chosen earlier has the larger phi. One round gives integrated gradients; the cost is rounds * steps
     gradients a row. The other settings are those of IntegratedGradients. For evaluation only: a choice of features has
     no derivative.
+
+    Shapes: x and phi (B, *F). Unit: score, less the shift of early rounds. Errors: ValueError where autograd is on, or
+    on a setting out of range. Source: Axiotis et al. 2023 (arXiv 2311.06192, Algorithm 1).
     """
 
     def __init__(

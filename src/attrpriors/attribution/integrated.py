@@ -43,10 +43,14 @@ def _gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:
 class IntegratedGradients:
     """phi_i = (x_i - b_i) * integral over alpha in [0, 1] of d score / d x_i at b + alpha (x - b), b the baseline.
 
-    Eq. 1 of arXiv 1703.01365. `baseline`, `background` and `blur` as of Baseline: a number, a row, "mean" or "blurred".
+    `baseline`, `background` and `blur` as of Baseline: a number, a row, "mean" or "blurred".
 
     `tolerance`: double the steps of a row until its completeness gap is at most this share of its sum of |phi|;
     at evaluation only, at most 64 times the steps (`integrate` tells what gap is left).
+
+    Shapes: x and phi (B, *F). Unit: score; sum phi = score at x less score at b. Errors: ValueError on a setting out
+    of range, a baseline that is not shaped like a row of x, or a y that names no score.
+    Source: Sundararajan, Taly, Yan 2017 (arXiv 1703.01365, sec. 3).
     """
 
     def __init__(

@@ -42,6 +42,9 @@ class OnScale:
 
     The gradient of log_probabilities is what Ross et al. 2017 (arXiv 1703.03717) penalise. `attribution` makes the
     attribution, from `generator` if it draws.
+
+    Shapes: x and phi (B, *F). Unit: of the scale, of one row. Errors: ValueError on a scale that is not one of SCALES.
+    Source: the convergence demo of Erion et al. (arXiv 1906.10670), which explains probabilities.
     """
 
     def __init__(

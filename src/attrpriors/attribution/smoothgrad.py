@@ -14,6 +14,9 @@ class SmoothGrad:
 
     `k` draws for each row of x, from `generator` (a CPU generator). With no graph to keep, at most `chunk` noisy
     copies, or the k of one row, are held at once.
+
+    Shapes: x and phi (B, *F). Unit: score per unit of x. Errors: ValueError where `k` or `chunk` is below 1 or `noise`
+    not above 0. Source: Smilkov, Thorat, Kim, Viégas, Wattenberg 2017 (arXiv 1706.03825, sec. 2).
     """
 
     def __init__(

@@ -18,7 +18,8 @@ Output = Literal["classes", "binary", "regression"]
 class Split:
     """Rows of one part of a data set.
 
-    Where `offset` is given, `y + offset` is the outcome in its own unit and `y` is what a model learns.
+    Shapes: x (N, *F), y (N,), unit (N,), offset (N,) or None. Unit: x as the network reads it; where `offset` is given,
+    `y + offset` is the outcome in its own unit and `y` is what a model learns.
     """
 
     x: Tensor  # (N, *F) float32
@@ -30,13 +31,17 @@ class Split:
         return len(self.x)
 
     def to(self, device: str | torch.device) -> "Split":
+        """The same rows with their tensors on `device`."""
         offset = None if self.offset is None else self.offset.to(device)
         return Split(self.x.to(device), self.y.to(device), self.unit, offset)
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Undirected weighted graph on features: each edge once, as indices into the feature axis."""
+    """Undirected weighted graph on features: each edge once, as indices into the feature axis.
+
+    Shapes: edges (2, E), weight (E,). Unit: weights as the graph has them; graph_variation is linear in them.
+    """
 
     edges: Tensor  # (2, E) int64
     weight: Tensor  # (E,) float32
@@ -75,7 +80,11 @@ class Rows:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Train, validation and test rows, and every fact about them that another room may need."""
+    """Train, validation and test rows, and every fact about them that another room may need.
+
+    Shapes: x (N, *F) and y (N,) of each part; truth (F,). Unit: that of the parts. Errors: ValueError where a part has
+    no rows, a feature is missing or infinite, or a unit (image, person, cell line) is in two parts.
+    """
 
     name: str  # the name of its configuration: "mnist"
     output: Output
@@ -106,6 +115,7 @@ class Dataset:
 
     @property
     def parts(self) -> dict[str, Split]:
+        """By name: train, val, test."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
     @property

@@ -1,6 +1,9 @@
 """RECORD: the corridor from a run to its folder: random streams, what is kept, skipped, refused, redone.
 
 results/NAME/<setting>/ holds rows.csv, history.csv, arrays.npz and, last, manifest.json: with it the run is finished.
+history.csv has a row an epoch: epoch, phase (plain, or prior: with the prior on), loss (the task's, mean over steps),
+penalty (before its weight), the validation score that chooses the epoch (validation_accuracy, validation_roc_auc,
+validation_r2), what a training watches more, and the member, by its number in the manifest, where there are several.
 unfinished.txt is there while a run is under way, failure.txt (message, labels, traceback) after one that failed.
 """
 
@@ -28,7 +31,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig
 
 from ..data import Provenance
+from ..progress import say
 from . import machine
+from .events import check_tensorboard, write_events
 from .randomness import seed_global_generators
 from .randomness import stream as stream
 from .setting import Run, canonical, difference, digest, identify
@@ -54,31 +59,36 @@ class Outcome:
     lost: Sequence[tuple[Mapping[str, Any], str]] = ()  # labels and message of members that failed
 
 
-def keep(task: Callable[[DictConfig], Outcome]) -> Callable[[DictConfig], None]:
+def keep(task: Callable[[DictConfig], Outcome]) -> Callable[[DictConfig], str]:
     """The job around `task`: one folder a run, finished ones are skipped, a failed one leaves its traceback.
 
     In a sweep the other runs go on after a failed one; a single run ends the process with a sentence and status 1.
+    A job says how it went: "finished in 3.1 s", "skipped (finished)", "failed: ...".
     """
 
     @functools.wraps(task)
-    def job(cfg: DictConfig) -> None:
+    def job(cfg: DictConfig) -> str:
         single = HydraConfig.get().mode == RunMode.RUN
         run = identify(cfg)
         try:
             run.folder.mkdir(parents=True, exist_ok=True)
             with _locked(run), _noted(run):
-                print(f"{run.setting}: {_once(task, cfg, run)}", flush=True)
+                if cfg.tensorboard:
+                    check_tensorboard()
+                went = _once(task, cfg, run)
+                if cfg.tensorboard and (manifest := verified(run.folder)):
+                    write_events(run.folder / HISTORY, manifest["members"])
         except Exception as error:
             note = run.folder / FAILURE
-            line = f"{run.setting}: failed: {sentence(error)}" + f" (traceback in {note})" * note.exists()
+            went = f"failed: {sentence(error)}" + f" (traceback in {note})" * note.exists()
             if single:
-                sys.exit(line)
-            print(line, flush=True)
-            return
+                sys.exit(f"{run.setting}: {went}")
+        say(f"{run.setting}: {went}")
         if single:
             rows = pd.read_csv(run.folder / ROWS)
             shown = rows.loc[:, [name in ("metric", "value") or rows[name].nunique() > 1 for name in rows]]
             print(f"{shown.to_markdown(index=False)}\nrecord: {run.folder}/")
+        return went
 
     return job
 
@@ -121,7 +131,7 @@ def _locked(run: Run) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"{run.setting}: waits for another process that runs it", flush=True)
+        say(f"{run.setting}: waits for another process that runs it")
         lock.acquire()
     try:
         yield

@@ -11,7 +11,15 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-WHERE = {"name", "results", "threads", "device", "experiment", "hydra"}  # where a run happens, not what it is
+WHERE = {
+    "name",
+    "results",
+    "threads",
+    "device",
+    "tensorboard",
+    "experiment",
+    "hydra",
+}  # where a run happens, not what it is
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from tqdm import tqdm
 
+from .. import progress
 from ..data import Dataset
 from ..evaluate import scores_of, validation_of
 from ..prior import Prior
@@ -30,6 +30,10 @@ class Ensemble(Trainer):
     """Trains members together, each with its own rows, weights, draws, strength and best epoch.
 
     The optimizer works element by element, as all of the Adam and SGD families do.
+
+    Shapes: M members' rows are blocks of one batch (M*B, *F), their weights are stacked (M, out, in). Unit: as of
+    Trainer. Errors: ValueError on networks of other than linear layers, attributions with draws other than expected
+    gradients, members of unequal size; a member whose loss is not finite is lost alone. Source: this project.
     """
 
     members: int = 16  # trained at once; memory grows with it
@@ -91,7 +95,7 @@ class Group:
             optimizer = self.settings.optimizer(self.net.parameters())
             schedule = self.settings.schedule(optimizer) if self.settings.schedule else None
             penalties = type(active[0]).of_members(active)
-            for epoch in tqdm(range(1, epochs + 1), unit="epoch", leave=False, disable=None):
+            for epoch in progress.epochs(epochs):
                 start = time.perf_counter()
                 means = self._epoch(penalties, active, optimizer, epoch)
                 seconds = (time.perf_counter() - start) / len(self.models)
