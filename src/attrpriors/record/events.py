@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
