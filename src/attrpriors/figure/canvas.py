@@ -16,6 +16,7 @@ from ..record import ARRAYS, write
 
 STYLE: dict[Any, Any] = {
     "font.size": 8,
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
     "axes.titlesize": 8,
     "figure.titlesize": 8,
     "axes.spines.top": False,

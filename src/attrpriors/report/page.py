@@ -164,7 +164,9 @@ def drawing(path: Path, results: Path) -> Markup:
     text = re.sub(
         r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>|<!--.*?-->", "", text, flags=re.DOTALL
     )
+    text = text[text.index("<svg") :]
+    used = set(re.findall(r'(?:href="|url\()#([\w.-]+)', text))
+    text = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", text)
     own = f"f{digest(path.relative_to(results).as_posix())[:6]}-"
-    text = re.sub(r'\bid="', f'id="{own}', text[text.index("<svg") :])
-    text = text.replace('href="#', f'href="#{own}').replace("url(#", f"url(#{own}")
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\1{own}", text)
     return Markup(re.sub(r"\s*\n\s*", "\n", re.sub(r"(\.\d{2})\d+", r"\1", text)))
