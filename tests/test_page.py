@@ -74,7 +74,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("figures")
     with mpl.rc_context(STYLE):
         figure = Figure()
-        figure.subplots().plot([1, 2], label="a line")
+        figure.subplots().plot([1.001, 1.009], label="a line")
         figure.legend()
         save(figure, folder / "scores_survey_mlp")
     return folder
@@ -156,6 +156,15 @@ def test_drawings_keep_their_ids_to_themselves(project: Path) -> None:
     used = re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text)
     assert {one or other for one, other in used} <= set(ids)
     assert text.count("<svg") == 3
+
+
+def test_drawings_keep_their_words_and_numbers(project: Path) -> None:
+    file = project / "results/own/figures/scores_survey_mlp.svg"
+    words = re.compile(r"<text[^>]*>([^<]+)</text>")
+    labels = words.findall(file.read_text())
+    assert "a line" in labels
+    assert "1.004" in labels
+    assert words.findall(page.drawing(file, project / "results")) == labels
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(project: Path) -> None:

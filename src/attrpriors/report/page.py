@@ -169,4 +169,5 @@ def drawing(path: Path, results: Path) -> Markup:
     text = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", text)
     own = f"f{digest(path.relative_to(results).as_posix())[:6]}-"
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\1{own}", text)
-    return Markup(re.sub(r"\s*\n\s*", "\n", re.sub(r"(\.\d{2})\d+", r"\1", text)))
+    text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\.\d{2})\d+", r"\1", tag[0]), text)  # not the labels
+    return Markup(re.sub(r"\s*\n\s*", "\n", text))
