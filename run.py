@@ -5,11 +5,14 @@ from omegaconf import DictConfig
 
 from attrpriors import record
 from attrpriors.build import build, complete
+from attrpriors.explain import as_typed, or_explain
 from attrpriors.record import stream
 from attrpriors.record.members import Fit, Member, together
 
 
+@as_typed
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
+@or_explain
 @record.keep
 @together
 def main(cfg: DictConfig) -> Member:
@@ -23,7 +26,7 @@ def main(cfg: DictConfig) -> Member:
     history = yield Fit(trainer, model, data, prior)  # the members of an ensemble meet here and are trained together
     rows, arrays = complete(evaluate, model=model, data=data, attribution=attribution, explain=explain, history=history)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return record.Outcome(rows, history, arrays, data.provenance, parameters)
+    return record.Outcome(rows, history, arrays, data.provenance, parameters, weights=model.state_dict())
 
 
 if __name__ == "__main__":

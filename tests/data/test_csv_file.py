@@ -173,7 +173,7 @@ def test_an_edge_that_joins_no_two_features_is_named(load, tmp_path, text, sente
         ({"task": "sorting"}, "data.task is one of classes, binary, regression, or null; found 'sorting'"),
         ({"task": "regression"}, "ill holds 'no', data.task=regression expects numbers alone"),
         ({"target": "code", "task": "binary"}, "code has 3 values, data.task=binary expects 2"),
-        ({"target": "age"}, "age is empty in 20 rows, the first is row 1"),
+        ({"target": "age"}, "age is empty in 20 rows, the first is row 0, counted from 0"),
         ({"validation": 0.6, "test": 0.4}, "expected shares with a sum below 1"),
     ],
 )

@@ -115,8 +115,10 @@ def opened(path: str) -> pd.DataFrame:
 def filled(column: pd.Series, path: str) -> pd.Series:
     """The column, or one sentence where a cell of it is empty."""
     if column.isna().any():
-        first = int(column.isna().to_numpy().argmax()) + 1
-        raise ValueError(f"{path}: {column.name} is empty in {column.isna().sum()} rows, the first is row {first}")
+        first = int(column.isna().to_numpy().argmax())
+        raise ValueError(
+            f"{path}: {column.name} is empty in {column.isna().sum()} rows, the first is row {first}, counted from 0"
+        )
     return column
 
 

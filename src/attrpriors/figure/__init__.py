@@ -4,12 +4,9 @@ One style; colours that the colour-blind tell apart (Okabe and Ito); bands and w
 A folder without what a figure needs has no such figure. The same runs give the same bytes.
 """
 
-from typing import Any
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -17,7 +14,7 @@ from ..evaluate import NOISE
 from ..record import HISTORY
 from ..table.runs import PLACE, Runs
 from .axioms import axioms
-from .canvas import STYLE, Place, band, groups, half_width, panels, save, with_legend
+from .canvas import STYLE, Place, band, groups, half_width, panels, save, show_image, show_map, with_legend
 from .convergence import convergence
 from .curves import curves
 from .manipulation import attacked, manipulation
@@ -85,7 +82,7 @@ def maps(place: Place) -> Figure | None:
     for line, (name, pictures) in zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True):
         line[0].set_ylabel(name.replace(", ", "\n"), rotation=0, ha="right", va="center")
         for axis, picture in zip(line, pictures, strict=False):
-            shown = _image(axis, picture) if name == "image" else _map(axis, picture)
+            shown = show_image(axis, picture) if name == "image" else show_map(axis, picture)
         for axis in line:
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
@@ -94,19 +91,6 @@ def maps(place: Place) -> Figure | None:
     more = f"; {SHOWN} of {len(methods)} methods" if len(methods) > SHOWN else ""
     figure.suptitle(f"{place.name}{more}; maps of the run with the lowest seed, each on its own symmetric scale")
     return figure
-
-
-def _image(axis: Axes, image: np.ndarray) -> Any:
-    """An image (C, H, W), from its lowest to its highest value, in grey or colour."""
-    scaled = (image - image.min()) / (np.ptp(image) or 1)
-    return axis.imshow(scaled.mean(0) if len(image) != 3 else scaled.transpose(1, 2, 0), cmap="gray")
-
-
-def _map(axis: Axes, phi: np.ndarray) -> Any:
-    """Attributions (C, H, W), summed over the channels, on a symmetric scale."""
-    summed = phi.sum(0)
-    limit = np.abs(summed).max() or 1
-    return axis.imshow(summed, cmap="RdBu_r", vmin=-limit, vmax=limit)
 
 
 def lorenz(place: Place) -> Figure | None:

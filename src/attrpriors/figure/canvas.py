@@ -129,3 +129,16 @@ def with_legend(figure: Figure, axis: Axes, title: str = "prior") -> Figure:
     figure.set_figwidth(figure.get_figwidth() + max(0, 0.065 * max(map(len, labels), default=0) - 1))  # 1: panels
     figure.legend(handles, labels, title=title, loc="outside right center", alignment="left")
     return figure
+
+
+def show_image(axis: Axes, image: np.ndarray) -> Any:
+    """An image (C, H, W), from its lowest to its highest value, in grey or colour."""
+    scaled = (image - image.min()) / (np.ptp(image) or 1)
+    return axis.imshow(scaled.mean(0) if len(image) != 3 else scaled.transpose(1, 2, 0), cmap="gray")
+
+
+def show_map(axis: Axes, phi: np.ndarray) -> Any:
+    """Attributions (C, H, W), summed over the channels, on a symmetric scale."""
+    summed = phi.sum(0)
+    limit = np.abs(summed).max() or 1
+    return axis.imshow(summed, cmap="RdBu_r", vmin=-limit, vmax=limit)

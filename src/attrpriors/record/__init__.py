@@ -1,6 +1,7 @@
 """RECORD: the corridor from a run to its folder: random streams, what is kept, skipped, refused, redone.
 
-results/NAME/<setting>/ holds rows.csv, history.csv, arrays.npz and, last, manifest.json: with it the run is finished.
+results/NAME/<setting>/ holds rows.csv, history.csv, arrays.npz, the trained model and, last, manifest.json: with it the
+run is finished.
 history.csv has a row an epoch: epoch, phase (plain, or prior: with the prior on), loss (the task's, mean over steps),
 penalty (before its weight), the validation score that chooses the epoch (validation_accuracy, validation_roc_auc,
 validation_r2), what a training watches more, and the member, by its number in the manifest, where there are several.
@@ -16,7 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from .events import check_tensorboard, write_events
 from .randomness import seed_global_generators
 from .randomness import stream as stream
 from .setting import Run, canonical, difference, digest, identify
+from .weights import CONFIG, WEIGHTS, saved
 
 ROWS, HISTORY, ARRAYS, MANIFEST = "rows.csv", "history.csv", "arrays.npz", "manifest.json"
 FAILURE, UNFINISHED = "failure.txt", "unfinished.txt"
@@ -57,6 +59,7 @@ class Outcome:
     parameters: int
     members: Sequence[Mapping[str, Any]] = ()  # labels of the members, where several were trained together
     lost: Sequence[tuple[Mapping[str, Any], str]] = ()  # labels and message of members that failed
+    weights: Mapping[str, torch.Tensor] = field(default_factory=dict)  # of the trained model
 
 
 def keep(task: Callable[[DictConfig], Outcome]) -> Callable[[DictConfig], str]:
@@ -184,18 +187,20 @@ def _once(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -> s
 
 def _clear(folder: Path) -> None:
     """Remove what an unfinished or damaged run left, the manifest first."""
-    for path in (*map(folder.joinpath, (MANIFEST, ROWS, HISTORY, ARRAYS)), *folder.glob("*.part")):
+    for path in (*map(folder.joinpath, (MANIFEST, ROWS, HISTORY, ARRAYS, WEIGHTS, CONFIG)), *folder.glob("*.part")):
         path.unlink(missing_ok=True)
 
 
 def _perform(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -> dict[str, Any]:
     """Run and keep `task`; its manifest ("own": the labels that its rows have of their own)."""
-    _prepare(cfg)
+    prepare(cfg)
     start = time.perf_counter()
     outcome = task(cfg)
     seconds = {"total": time.perf_counter() - start} | _epoch_seconds(outcome.history)
     labels = run.labels | {"source": outcome.data.source}
     files = _files(outcome, labels)
+    if outcome.weights and cfg.weights:
+        files |= saved(outcome.weights, cfg)
     manifest = {
         "setting": run.setting,
         "labels": labels,
@@ -219,7 +224,7 @@ def _perform(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -
     return manifest
 
 
-def _prepare(cfg: DictConfig) -> None:
+def prepare(cfg: DictConfig) -> None:
     """Device, threads, and the global generators."""
     machine.check(cfg.device)
     machine.choose_matmul()

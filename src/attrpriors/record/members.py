@@ -113,4 +113,4 @@ def _merge(labels: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome | Flo
         first.parameters,
         [own for own, _ in done],
         lost,
-    )
+    )  # no weights: of thousands of members they fill a disk, and each member can be had as a run of its own

@@ -11,15 +11,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-WHERE = {
-    "name",
-    "results",
-    "threads",
-    "device",
-    "tensorboard",
-    "experiment",
-    "hydra",
-}  # where a run happens, not what it is
+# where a run happens and what is kept of it, not what it is
+WHERE = {"name", "results", "threads", "device", "experiment", "hydra", "weights", "tensorboard", "checkpoint", "rows"}
 
 
 @dataclass(frozen=True)
