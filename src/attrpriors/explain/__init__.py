@@ -54,11 +54,11 @@ def as_typed(main: Callable[[], None]) -> Callable[[], None]:
     return started
 
 
-def or_explain(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+def or_explain(job: Callable[[DictConfig], str]) -> Callable[[DictConfig], str]:
     """The job, or with a checkpoint the explanation of rows, whose folder the last line names."""
 
     @functools.wraps(job)
-    def task(cfg: DictConfig) -> None:
+    def task(cfg: DictConfig) -> str:
         if cfg.checkpoint is None:
             return job(cfg)
         try:
@@ -66,6 +66,7 @@ def or_explain(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None
         except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
             sys.exit(f"checkpoint={cfg.checkpoint}: failed: {record.sentence(error)}")
         print(f"attributions: {folder}/")
+        return "explained"
 
     return task
 
