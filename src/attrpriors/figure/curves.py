@@ -39,6 +39,7 @@ def curves(place: Place) -> Figure | None:
             axis.fill_between(line["level"], line["low"], line["high"], color=color, alpha=0.08, linewidth=0)
         label, scale = SETTING[str(unit)]
         axis.set(xlabel=label, ylabel=METRIC.get(str(name), str(name).replace("_", " ")), xscale=scale)
+        axis.set_ylim((-0.02, 1.02) if scale == "linear" else None)  # softmax and shares
         axis.xaxis.set_major_formatter("{x:g}")
         axis.xaxis.set_minor_formatter(NullFormatter())
     return with_legend(figure, axes[0], "attribution")
