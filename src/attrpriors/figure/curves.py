@@ -28,9 +28,9 @@ def curves(place: Place) -> Figure | None:
     """A panel a metric, a curve a method, with the level in the metric's name as x."""
     pattern = rf"^(?P<name>\w+)/(?P<unit>{'|'.join(SETTING)})=(?P<level>[\d.]+)$"
     table = place.table.join(place.table["metric"].str.extract(pattern)).dropna(subset="unit")
-    if table.empty:
+    parts = [(key, part) for key, part in table.groupby(["name", "unit"], sort=False) if part["level"].nunique() > 1]
+    if not parts:
         return None
-    parts = list(table.groupby(["name", "unit"], sort=False))
     figure, axes = panels(len(parts), place, "bands: 95 % intervals", height=2.8)
     for axis, ((name, unit), part) in zip(axes, parts, strict=True):
         for method, line in groups(part.astype({"level": float}).sort_values("level", kind="stable"), "method"):
