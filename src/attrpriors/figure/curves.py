@@ -28,9 +28,9 @@ def curves(place: Place) -> Figure | None:
     """A panel a metric, a curve a method, with the level in the metric's name as x."""
     pattern = rf"^(?P<name>\w+)/(?P<unit>{'|'.join(SETTING)})=(?P<level>[\d.]+)$"
     table = place.table.join(place.table["metric"].str.extract(pattern)).dropna(subset="unit")
-    if table.empty:
+    parts = [(key, part) for key, part in table.groupby(["name", "unit"], sort=False) if part["level"].nunique() > 1]
+    if not parts:
         return None
-    parts = list(table.groupby(["name", "unit"], sort=False))
     figure, axes = panels(len(parts), place, "bands: 95 % intervals", height=2.8)
     for axis, ((name, unit), part) in zip(axes, parts, strict=True):
         for method, line in groups(part.astype({"level": float}).sort_values("level", kind="stable"), "method"):
@@ -39,6 +39,7 @@ def curves(place: Place) -> Figure | None:
             axis.fill_between(line["level"], line["low"], line["high"], color=color, alpha=0.08, linewidth=0)
         label, scale = SETTING[str(unit)]
         axis.set(xlabel=label, ylabel=METRIC.get(str(name), str(name).replace("_", " ")), xscale=scale)
+        axis.set_ylim((-0.02, 1.02) if scale == "linear" else None)  # softmax and shares
         axis.xaxis.set_major_formatter("{x:g}")
         axis.xaxis.set_minor_formatter(NullFormatter())
     return with_legend(figure, axes[0], "attribution")
