@@ -454,7 +454,7 @@ TINY = [*SMALL["health_simulated"], *NARROW["mlp"], "train.epochs=3", "prior=gin
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sweep without figures and paired tests, which take most of its time."""
     monkeypatch.setattr(figure, "draw", lambda runs, table: None)
-    monkeypatch.setattr(table_room, "compare", lambda runs: pd.DataFrame())
+    monkeypatch.setattr(table_room, "compare", lambda runs: pd.DataFrame(columns=["metric"]))
 
 
 def measured(folder: Path, *arguments: str) -> pd.DataFrame:
