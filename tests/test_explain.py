@@ -134,6 +134,19 @@ def test_without_rows_test_rows_are_explained_spread_over_the_part(run: Seen) ->
     assert list(few["row"].unique()) == list(run.data.test.unit[[0, 4, 8]])
 
 
+def test_several_rows_of_one_person_keep_their_own_lines_and_panels(table: Path, tmp_path: Path) -> None:
+    people = pd.read_csv(table).assign(person=np.arange(60) // 3)
+    people.to_csv(tmp_path / "people.csv", index=False)
+    settings = ["data=csv", f"data.path={tmp_path / 'people.csv'}", "data.target=cost", "data.id=person"]
+    run = trained(tmp_path / "results", *settings, *NARROW["mlp"])
+    people[:4].to_csv(tmp_path / "new.csv", index=False)
+    _, told = explained(run, f"rows={tmp_path / 'new.csv'}", "explain.k=2")
+    assert list(told["row"].unique()) == ["0, row 0", "0, row 1", "0, row 2", "1, row 3"]
+    _, test = explained(run, "rows=[0,1]", "explain.k=2")
+    person = run.data.test.unit[0]
+    assert list(test["row"].unique()) == [f"{person}, row 0", f"{person}, row 1"]
+
+
 def test_images_are_explained_from_a_folder_or_by_their_number(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     for name in ("cat", "dog"):

@@ -148,7 +148,7 @@ def rows_of(rows: Any, data: Dataset) -> tuple[Tensor, np.ndarray, Tensor | floa
         if data.read is None:
             raise ValueError(f"{data.name} reads no new rows: rows is a list of test rows or how many; found {rows!r}")
         new = data.read(rows)
-        return new.x.to(data.test.x.device), new.unit, 0.0
+        return new.x.to(data.test.x.device), named(new.unit, np.arange(len(new.unit))), 0.0
     count = len(data.test)
     if isinstance(rows, int) and not isinstance(rows, bool) and rows > 0:
         index = np.linspace(0, count - 1, min(rows, count)).round().astype(int)  # spread: files may be in order
@@ -157,4 +157,12 @@ def rows_of(rows: Any, data: Dataset) -> tuple[Tensor, np.ndarray, Tensor | floa
     else:
         raise ValueError(f"rows is a file, a list of test rows from 0 to {count - 1}, or how many; found {rows!r}")
     offset = 0.0 if data.test.offset is None else data.test.offset[index].cpu()
-    return data.test.x[torch.from_numpy(index).to(data.test.x.device)], data.test.unit[index], offset
+    names = named(data.test.unit[index], index)
+    return data.test.x[torch.from_numpy(index).to(data.test.x.device)], names, offset
+
+
+def named(units: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """A name for each row (N,): its unit, and where a unit has several rows ("162, row 7") its place as well."""
+    if len(np.unique(units)) == len(units):
+        return units
+    return np.array([f"{unit}, row {place}" for unit, place in zip(units, places, strict=True)])
