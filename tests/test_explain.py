@@ -116,8 +116,9 @@ def test_attributions_from_a_checkpoint_are_those_of_the_model_in_memory(run: Se
 
 def test_new_rows_are_explained_as_the_same_rows_of_the_test_part(run: Seen, table: Path, tmp_path: Path) -> None:
     whole = pd.read_csv(table)
-    whole.iloc[run.data.test.unit[:3]].drop(columns="cost").to_csv(tmp_path / "new.csv", index=False)
-    _, new = explained(run, "explain=integrated_gradients", f"rows={tmp_path / 'new.csv'}")
+    path = tmp_path / "new, it's 3 rows.csv"
+    whole.iloc[run.data.test.unit[:3]].drop(columns="cost").to_csv(path, index=False)
+    _, new = explained(run, "explain=integrated_gradients", f"rows={path}")
     _, test = explained(run, "explain=integrated_gradients", "explain.steps=50", "rows=[0,1,2]")
     pd.testing.assert_frame_equal(new.drop(columns="row"), test.drop(columns="row"))
     assert new["standard_error"].isna().all()  # integrated gradients draw nothing

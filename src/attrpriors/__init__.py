@@ -11,8 +11,8 @@ evaluate     yields (metric, value), every run under one ruler
 table        rows of many runs -> mean, interval, paired tests
 
 Corridors join them: build (from a configuration to an object), choices (the help), record (streams of randomness,
-rows, manifests, resuming), progress (how far a sweep is), figure (pictures of a results folder) and report (claims,
-one page, tables inside the documents).
+rows, manifests, resuming), progress (how far a sweep is), figure (pictures of a results folder), report (claims, one
+page, tables inside the documents) and explain (new rows, by the model of a run).
 
 Letters: B batch, N rows, K references, C channels, H height, W width, F features (*F: their axes, whatever they are),
 E edges, M members, O outputs. A score is a model's output before softmax or sigmoid; phi is an attribution.

@@ -7,6 +7,7 @@ Letters: N rows, *F features, O outputs.
 """
 
 import functools
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ from .. import record
 from ..build import build
 from ..data import Dataset
 from ..evaluate import estimated, scores_of
-from ..record import stream
+from ..record import machine, stream
 from ..record.setting import folder_name
 from ..record.weights import CONFIG, WEIGHTS, restore
 from .told import Told, keep
@@ -36,14 +37,14 @@ PLACES = {"data.path", "data.root", "data.graph"}  # and of where the run's data
 
 
 def as_typed(main: Callable[[], None]) -> Callable[[], None]:
-    """Before Hydra reads the command line: explain=NAME is its group, the commas of checkpoint=FOLDER are no sweep."""
+    """Before Hydra reads the command line: explain=NAME is its group, the commas of a folder or file are no sweep."""
 
     def plain(argument: str) -> str:
         key, _, value = argument.partition("=")
         if key == "explain":
             return f"{GROUP}={value}"
-        if key == "checkpoint" and value[:1] not in ("'", '"', "") and value != "null":
-            return "checkpoint='" + value.replace("'", "\\'") + "'"
+        if key in ("checkpoint", "rows") and not re.match(r"\[|\d+$|null$|['\"]|$", value):
+            return f"{key}='" + value.replace("'", "\\'") + "'"
         return argument
 
     @functools.wraps(main)
@@ -76,7 +77,7 @@ def explain(cfg: DictConfig) -> Path:
     run = Path(cfg.checkpoint)
     manifest = finished(run)
     trained, chosen = settings(cfg, run, manifest)
-    record.prepare(trained)
+    machine.prepare(trained)
     data = build(trained.data, seed=trained.seed)
     if sorted(data.provenance.files.values()) != sorted(manifest["data"]["files"].values()):
         raise ValueError(f"the data are not those that the model was trained on: {', '.join(data.provenance.files)}")

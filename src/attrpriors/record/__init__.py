@@ -29,13 +29,12 @@ from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from ..data import Provenance
 from ..progress import say
 from . import machine
 from .events import check_tensorboard, write_events
-from .randomness import seed_global_generators
 from .randomness import stream as stream
 from .setting import Run, canonical, difference, digest, identify
 from .weights import CONFIG, WEIGHTS, saved
@@ -193,7 +192,7 @@ def _clear(folder: Path) -> None:
 
 def _perform(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -> dict[str, Any]:
     """Run and keep `task`; its manifest ("own": the labels that its rows have of their own)."""
-    prepare(cfg)
+    machine.prepare(cfg)
     start = time.perf_counter()
     outcome = task(cfg)
     seconds = {"total": time.perf_counter() - start} | _epoch_seconds(outcome.history)
@@ -222,19 +221,6 @@ def _perform(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -
         write(run.folder / name, content)
     write(run.folder / MANIFEST, json.dumps(manifest, indent=1).encode())
     return manifest
-
-
-def prepare(cfg: DictConfig) -> None:
-    """Device, threads, and the global generators."""
-    machine.check(cfg.device)
-    machine.choose_matmul()
-    machine.keep_freed_memory()
-    if cfg.threads:
-        torch.set_num_threads(cfg.threads)
-    if not isinstance(cfg.seed, list | ListConfig):  # else each member of the run has its own
-        seed_global_generators(cfg.seed)
-    torch.backends.cudnn.deterministic = True
-    machine.reset_peak_memory(cfg.device)
 
 
 def _epoch_seconds(history: pd.DataFrame) -> dict[str, float]:

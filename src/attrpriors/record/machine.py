@@ -11,6 +11,9 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
+from omegaconf import DictConfig, ListConfig
+
+from .randomness import seed_global_generators
 
 MATMUL_ERROR = 1e-6  # largest error over largest value that a route of float32 products may have
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's malloc.h
@@ -30,6 +33,19 @@ def describe(device: str) -> dict[str, object]:
         "matmul": choose_matmul(),
         "device": name,
     }
+
+
+def prepare(cfg: DictConfig) -> None:
+    """Device, threads, and the global generators."""
+    check(cfg.device)
+    choose_matmul()
+    keep_freed_memory()
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    if not isinstance(cfg.seed, list | ListConfig):  # else each member of the run has its own
+        seed_global_generators(cfg.seed)
+    torch.backends.cudnn.deterministic = True
+    reset_peak_memory(cfg.device)
 
 
 def check(device: str) -> None:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ..data import Dataset
 from ..prior import Prior
 from ..train import Ensemble, Trainer
-from . import Outcome, seed_global_generators, sentence
+from . import Outcome, sentence
+from .randomness import seed_global_generators
 
 LISTS = {"seed": "seed", "prior.weight": "weight"}  # settings that may be lists -> their labels
 
