@@ -6,11 +6,17 @@ READY := $(VENV)/attrpriors.lock
 export PYTHONPATH := src
 export PYTHONUNBUFFERED := 1
 
+# each is a target: make images, make quick/health
+EXPERIMENTS := $(patsubst conf/experiment/%.yaml,%,$(wildcard conf/experiment/*.yaml conf/experiment/*/*.yaml))
+
 .DEFAULT_GOAL := help
-.PHONY: help reproduce paper images drug_response health quick/images quick/drug_response quick/health quick/atex quick/greedy_pig_selection attribution_benchmark convergence atex greedy_pig greedy_pig_selection greedy_pig_graph axioms data report docs bench bench-quick test lint check
+.PHONY: help reproduce paper data report docs bench bench-quick test lint check $(EXPERIMENTS)
 
 help:  ## this list
-	@grep -hE '^[a-z_ -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-28s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z_ -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo "  make NAME         one of the experiments below: make images, make quick/health"
+	@echo
+	@echo "A run is a choice of each of these, python run.py data=mnist_5k prior=total_variation; what is not chosen is usual."
 	@echo
 	@$(PYTHON) src/attrpriors/choices.py
 
@@ -31,17 +37,10 @@ reproduce: $(REPRODUCED)  ## the three families at quick scale on embedded data,
 data: $(READY)  ## fetch every real data set, check sha256, prepare tables (MIRROR=DIR or address: copy from there)
 	$(RUN) -m attrpriors.data.download $(if $(MIRROR),--mirror "$(MIRROR)")
 
-images drug_response health atex: $(READY)  ## the family on real data (after make data)
-quick/images quick/drug_response quick/health quick/atex quick/greedy_pig_selection: $(READY)
-attribution_benchmark convergence: $(READY)
-greedy_pig greedy_pig_selection greedy_pig_graph: $(READY)
-images drug_response health atex quick/images quick/drug_response quick/health quick/atex quick/greedy_pig_selection attribution_benchmark convergence greedy_pig greedy_pig_selection greedy_pig_graph:
+$(EXPERIMENTS): $(READY)
 	$(RUN) run.py experiment=$@
 
-axioms: $(READY)  ## which attribution keeps which axiom, on closed forms and on trained networks, 4 minutes
-	$(RUN) run.py experiment=$@
-
-paper: images drug_response health  ## the three families on real data
+paper: images drug_response health  ## the three families on real data (after make data)
 
 report: $(READY)  ## results/report.html, and the tables of results/ inside README.md and experiments/
 	$(RUN) -m attrpriors.report

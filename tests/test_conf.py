@@ -1,6 +1,7 @@
 """Every configuration is run, on made-up rows."""
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from attrpriors import figure
 from attrpriors.build import build
-from attrpriors.choices import GROUPS, choices
+from attrpriors.choices import GROUPS, choices, said_of
 from attrpriors.data import Dataset, Split, redundant_feature
 from attrpriors.evaluate import better
 from attrpriors.figure import canvas
@@ -227,8 +228,8 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
 @pytest.mark.parametrize("name", PAPER_SCALE)
 def test_an_experiment_has_a_card_and_a_target_of_its_name(name: str) -> None:
     assert (ROOT / "experiments" / f"{name}.md").is_file()
-    targets = re.findall(r"^([\w ]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert name in " ".join(targets).split()
+    planned = subprocess.run(["make", "-n", name], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert planned.stdout.endswith(f"run.py experiment={name}\n")
 
 
 @pytest.mark.parametrize("name", sorted(set(EXPERIMENTS) - set(PAPER_SCALE)))
@@ -241,6 +242,12 @@ def test_a_quick_experiment_has_a_form_at_paper_scale_and_is_reproduced(name: st
 def test_a_card_belongs_to_an_experiment(card: Path) -> None:
     assert card.stem in PAPER_SCALE or card.stem in OWN_COMMAND
     assert OWN_COMMAND.get(card.stem, f"python run.py experiment={card.stem}") in card.read_text()
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_line_of_an_experiment_asks_its_question_and_ends_with_its_cost(name: str) -> None:
+    said = said_of(CONF / "experiment" / f"{name}.yaml")
+    assert re.fullmatch(r".+\? .+, (about )?\d+ (seconds|minutes?|hours?)( on (one core|two cores))?", said), said
 
 
 def test_the_help_has_every_group() -> None:
