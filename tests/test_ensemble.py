@@ -481,6 +481,8 @@ def test_lists_of_seeds_and_strengths_give_the_rows_of_single_runs_and_are_skipp
     assert set(table.index.get_level_values("weight")) == {0.1, 0.3}
     table = table.drop(list(COST), level="metric")
     assert (table[["n", "failed"]] == [2, 0]).all(axis=None)
+    kept = {name: len(list((tmp_path / name).rglob("weights.safetensors"))) for name in ("ensemble", "single")}
+    assert kept == {"ensemble": 0, "single": 4}
     again = command(*TINY, *lists, f"results={tmp_path / 'ensemble'}")
     assert len(re.findall(r": skipped \(finished\)", again.text)) == 1
     assert "finished in" not in again.text
