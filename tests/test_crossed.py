@@ -63,9 +63,9 @@ def test_the_summary_is_means_standard_errors_medians_and_collapses() -> None:
     assert table.loc[("gini_eg", "gini"), "strength"] == 1.5
 
 
-def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
+def test_differences_are_paired_by_seed() -> None:
     part = selected(models())
-    table = differences(part, tmp_path).query("selection == @BEST and metric == 'roc_auc' and against == 'none'")
+    table = differences(part).query("selection == @BEST and metric == 'roc_auc' and against == 'none'")
     one, other = (
         part.query("selection == @BEST and comparator == @name").sort_values("seed") for name in ("gini_eg", "none")
     )
@@ -74,7 +74,7 @@ def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
     assert row.comparator == "gini_eg"
     assert (row.t, row.p, row.p_holm) == pytest.approx((expected.statistic, expected.pvalue, expected.pvalue))
     assert np.isnan(row.low)  # no test scores in the folder
-    titles = [page.title for page in pages(summary(part), differences(part, tmp_path))]
+    titles = [page.title for page in pages(summary(part), differences(part))]
     assert titles == [f"made up: {name}" for way in (BEST, ONE) for name in (way, f"{way}, differences")]
 
 
@@ -147,16 +147,16 @@ def test_methods_are_redrawn_alike_so_that_what_they_share_drops_out() -> None:
 
 
 def test_published_numbers_stand_beside_the_measured_ones(tmp_path: Path) -> None:
-    part = selected(models())
-    summary(part).to_csv(tmp_path / "table.csv", index=False)
-    differences(part, tmp_path).to_csv(tmp_path / "comparison.csv", index=False)
+    table = models().assign(data="made up", source="real", weight=lambda part: part["strength"])
+    labels = ["data", "source", "comparator", "weight", "seed"]
+    table.melt(labels, ["validation_roc_auc", "roc_auc", "gini"], "metric").to_csv(
+        tmp_path / "rows.csv.gz", index=False
+    )
     numbers = tmp_path / "numbers.csv"
     numbers.write_text("# source\ncomparator,metric,published,t\nnone,roc_auc,0.707,22.2\ngini_eg,roc_auc,0.782,\n")
     text = beside(tmp_path, numbers)
-    gap = -pd.read_csv(tmp_path / "comparison.csv").query(
-        "selection == @BEST and against == 'gini_eg' and metric == 'roc_auc'"
-    )["t"]
-    assert f"{gap.iloc[0]:.1f} / 22.2" in text
-    assert gap.iloc[0] > 0
+    gaps = differences(selected(models())).query("selection == @BEST and against == 'gini_eg' and metric == 'roc_auc'")
+    assert -gaps["t"].iloc[0] > 0
+    assert f"{-gaps['t'].iloc[0]:.1f} / 22.2" in text
     assert "/ 0.782" in text
     assert "– / –" in text

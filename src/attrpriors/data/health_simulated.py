@@ -4,6 +4,8 @@
 Of the 35 variables six cause death within 15 years; the others are only correlated with them.
 """
 
+import functools
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit
@@ -77,6 +79,7 @@ def load(seed: int, train: int = 100, validation: int = 100, people: int = 13442
     )
 
 
+@functools.lru_cache(maxsize=1)  # the same for every member of an ensemble
 def population(people: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Answers (people, 118), NaN where missing, and deaths (people,), the same people each time."""
     draws = np.random.default_rng(POPULATION)

@@ -4,6 +4,9 @@ Source: the tables of the shap package, examined 1971 to 1975 and followed to 19
 Coding: 16 numbers, "Sex=female" 0/1 and one column for each of the three races: 20 features.
 """
 
+import functools
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -36,11 +39,11 @@ def load(seed: int, root: str = "data", horizon: float = 15, train: int = 100, v
     earliest, latest = HORIZON
     if not earliest <= horizon <= latest:
         raise ValueError(f"horizon is {horizon}: expected {earliest} to {latest} years")
-    table = pd.read_csv(verified(root, FEATURES), index_col=0)
+    table = features(verified(root, FEATURES), FEATURES.sha256)
     follow_up = pd.read_csv(verified(root, FOLLOW_UP), index_col=0)["y"]
     dies = death(follow_up, horizon).dropna()
     return replicate(
-        coded(table).loc[dies.index],
+        table.loc[dies.index],
         dies.to_numpy(),
         seed=seed,
         train=train,
@@ -48,6 +51,12 @@ def load(seed: int, root: str = "data", horizon: float = 15, train: int = 100, v
         provenance=Provenance("NHANES I mortality", files={file.path: file.sha256 for file in FILES}),
         name="nhanes",
     )
+
+
+@functools.lru_cache(maxsize=1)  # the same for every member of an ensemble
+def features(path: Path, sha256: str) -> pd.DataFrame:
+    """The table of the file with that checksum, as `coded`."""
+    return coded(pd.read_csv(path, index_col=0))
 
 
 def death(follow_up: pd.Series, horizon: float) -> pd.Series:

@@ -12,13 +12,14 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from ..record import sentence, write
-from .selection import BEST
+from .runs import read
+from .selection import BEST, chosen, differences, merged, summary, wide
 
 SOURCE = "arXiv 1906.10670v2, for whose data see the card"
 
 
 class AfterSweep(Callback):
-    """Hydra's callback, after that of the tables."""
+    """Hydra's callback, beside that of the tables."""
 
     def __init__(self, numbers: str) -> None:
         self.numbers = Path(numbers)
@@ -33,20 +34,20 @@ class AfterSweep(Callback):
 
 
 def collect(folder: Path, numbers: Path) -> str:
-    """Write published.csv and published.md of a results folder with its tables; the text of the latter."""
+    """Write published.csv and published.md of a results folder; the text of the latter."""
     key = ["comparator", "metric"]
     published = pd.read_csv(numbers, comment="#")
-    table, compared = (pd.read_csv(folder / name) for name in ("table.csv", "comparison.csv"))
-    table = table[table["selection"] == BEST]
-    compared = compared[(compared["selection"] == BEST) & (compared["against"] == "gini_eg")]
+    models = dict(chosen(wide(merged(read(folder)))))[BEST].assign(selection=BEST)
+    table, compared = summary(models), differences(models)
+    compared = compared[compared["against"] == "gini_eg"]
     columns = ["place", *key, "mean", "sem", "n"]
-    merged = table[columns].merge(published.rename(columns={"t": "t_published"}), on=key)
-    merged = merged.merge(compared[["place", *key, "t"]], on=["place", *key], how="left")
-    merged = merged.assign(t=-merged["t"])  # of gini_eg less the comparator
+    both = table[columns].merge(published.rename(columns={"t": "t_published"}), on=key)
+    both = both.merge(compared[["place", *key, "t"]], on=["place", *key], how="left")
+    both = both.assign(t=-both["t"])  # of gini_eg less the comparator
     text = f"Measured ± standard error / published ({SOURCE}); t of the paired test of gini_eg less the comparator.\n"
-    for place, part in merged.groupby("place", sort=False):
+    for place, part in both.groupby("place", sort=False):
         text += f"\n### {place}\n\n{page(part).to_markdown(disable_numparse=True)}\n"
-    write(folder / "published.csv", merged.to_csv(index=False, na_rep="nan").encode())
+    write(folder / "published.csv", both.to_csv(index=False, na_rep="nan").encode())
     write(folder / "published.md", text.encode())
     return text
 

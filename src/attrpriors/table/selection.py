@@ -87,8 +87,8 @@ def merged(runs: Runs) -> pd.DataFrame:
         pd.to_numeric(rows[name], errors="coerce").fillna(0) for name in ("weight", "model.dropout") if name in rows
     ]
     rows = rows.assign(strength=sum(parts), seed=rows["seed"].astype(int))  # at most one of the parts is not 0
-    rows[["setting", "member"]] = rows.reindex(columns=["setting", "member"]).fillna({"setting": "", "member": -1})
-    return rows.drop_duplicates(["place", *KEY, "metric"], ignore_index=True)
+    where = rows.reindex(columns=["setting", "member"]).fillna({"setting": "", "member": -1}).astype({"member": int})
+    return rows.assign(**where).drop_duplicates(["place", *KEY, "metric"], ignore_index=True)
 
 
 def manifests(runs: Runs) -> list[dict[str, Any]]:
@@ -141,11 +141,14 @@ def summary(models: pd.DataFrame) -> pd.DataFrame:
     return table.assign(better=table["metric"].map(better)).merge(facts, on=key)
 
 
-def differences(models: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Comparators less each of AGAINST, paired by seed: difference, t, p, Holm's p, crossed interval of roc_auc."""
+def differences(models: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame:
+    """Comparators less each of AGAINST, paired by seed: difference, t, p, Holm's p, n.
+
+    With the folder of the runs, also the crossed interval of roc_auc.
+    """
     tables = []
     for (place, selection), part in models.groupby(["place", "selection"], sort=False):
-        redrawn = crossed(part, folder)
+        redrawn = crossed(part, folder) if folder else {}
         for against in AGAINST:
             for metric in COMPARED:
                 pairs = part.pivot(index="seed", columns="comparator", values=metric)
