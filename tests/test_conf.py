@@ -21,7 +21,8 @@ from attrpriors.build import build
 from attrpriors.choices import GROUPS, choices, said_of
 from attrpriors.data import Dataset, Split, redundant_feature
 from attrpriors.evaluate import better
-from attrpriors.figure import canvas, comparators
+from attrpriors.figure import canvas
+from attrpriors.figure import grid as pictures_of_grids
 from attrpriors.model import linear
 from attrpriors.prior import NoPrior
 
@@ -217,7 +218,7 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
     monkeypatch.setattr(BasicSweeper, "validate_batch_is_legal", lambda self, batch: None)  # each is composed anyway
     if f"quick/{name}" in EXPERIMENTS:
         monkeypatch.setattr(figure, "draw", lambda runs, table: None)  # as those of its quick form
-        monkeypatch.setattr(comparators, "draw", lambda folder, models, selected: None)
+        monkeypatch.setattr(pictures_of_grids, "draw", lambda folder, models, selected: None)
     cfg = composed(f"experiment={name}")
     chosen = cfg.hydra.runtime.choices
     small = [*SMALL[EMBEDDED.get(chosen.data, chosen.data)], *NARROW[chosen.model]]

@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from attrpriors.table.beside import collect as beside
 from attrpriors.table.crossed import DRAWS, draws, influence
-from attrpriors.table.selection import BEST, ONE, chosen, differences, pages, summary, wide
+from attrpriors.table.grid import pages, wide
+from attrpriors.table.selection import BEST, ONE, chosen, differences, summary
 
 
 def models(seeds: int = 10) -> pd.DataFrame:

@@ -12,8 +12,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from ..record import sentence, write
+from .grid import merged, wide
 from .runs import read
-from .selection import BEST, chosen, differences, merged, summary, wide
+from .selection import BEST, chosen, differences, summary
 
 SOURCE = "arXiv 1906.10670v2, for whose data see the card"
 

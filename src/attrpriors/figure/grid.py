@@ -1,4 +1,4 @@
-"""COMPARATORS: pictures of comparators on grids of strengths: what was chosen, the way there, the features used."""
+"""GRID: pictures of comparators on grids of strengths: what was chosen, the way there, the features used."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ CHOOSES = "validation_roc_auc"
 def draw(folder: Path, models: pd.DataFrame, selected: pd.DataFrame) -> None:
     """figures/KIND_NUMBER.png and .pdf for each place and way of choosing, in the order of the tables.
 
-    models and selected: a row a model, as of table.selection.wide; selected with its `selection`.
+    models and selected: a row a model, as of table.grid.wide; selected with its `selection`.
     """
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
@@ -29,9 +29,9 @@ def draw(folder: Path, models: pd.DataFrame, selected: pd.DataFrame) -> None:
             name, shares = f"{number}_{way}", importances(folder, part)
             title = f"{place}; {selection}; {part['seed'].nunique()} replicates"
             with mpl.rc_context(STYLE):
-                save(panels(title, grid, part, shares), figures / f"comparators_{name}")
+                save(comparators(title, grid, part, shares), figures / f"comparators_{name}")
                 if way == 1:
-                    save(paths(str(place), grid), figures / f"strengths_{name}")
+                    save(strengths(str(place), grid), figures / f"strengths_{name}")
                 if shares:
                     save(stability(title, shares), figures / f"stability_{name}")
                     save(relied(title, shares), figures / f"relied_{name}")
@@ -60,7 +60,7 @@ def style(names: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
         yield name, {"color": COLOURS[i % len(COLOURS)], "linestyle": LINES[i // len(COLOURS) % len(LINES)]}
 
 
-def panels(title: str, grid: pd.DataFrame, part: pd.DataFrame, shares: dict[str, pd.DataFrame]) -> Figure:
+def comparators(title: str, grid: pd.DataFrame, part: pd.DataFrame, shares: dict[str, pd.DataFrame]) -> Figure:
     """The paper's four panels: ROC-AUC, Gini, validation ROC-AUC against Gini along the strengths, Lorenz curves."""
     figure = Figure(figsize=(9, 7.5), layout="constrained")
     axes = figure.subplots(2, 2)
@@ -93,7 +93,7 @@ def bars(axis: Axes, part: pd.DataFrame, metric: str, order: list[str]) -> None:
     axis.tick_params(axis="y", labelsize=6)
 
 
-def paths(place: str, grid: pd.DataFrame) -> Figure:
+def strengths(place: str, grid: pd.DataFrame) -> Figure:
     """ROC-AUC (validation, test) and Gini of every comparator along its strengths, mean over replicates."""
     names = [str(name) for name, part in grid.groupby("comparator", sort=False) if part["strength"].nunique() > 1]
     columns = 4
