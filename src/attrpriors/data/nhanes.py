@@ -39,11 +39,19 @@ def load(seed: int, root: str = "data", horizon: float = 15, train: int = 100, v
     earliest, latest = HORIZON
     if not earliest <= horizon <= latest:
         raise ValueError(f"horizon is {horizon}: expected {earliest} to {latest} years")
-    table = features(verified(root, FEATURES), FEATURES.sha256)
-    follow_up = pd.read_csv(verified(root, FOLLOW_UP), index_col=0)["y"]
-    dies = death(follow_up, horizon).dropna()
+    paths = verified(root, FEATURES), verified(root, FOLLOW_UP)
+    return _load(seed, paths, (FEATURES.sha256, FOLLOW_UP.sha256), horizon, train, validation)
+
+
+@functools.lru_cache(maxsize=1)  # members of an ensemble ask for one replicate after the other
+def _load(
+    seed: int, paths: tuple[Path, Path], sums: tuple[str, str], horizon: float, train: int, validation: int
+) -> Dataset:
+    """The same, from files with these checksums."""
+    table, follow_up = (pd.read_csv(path, index_col=0) for path in paths)
+    dies = death(follow_up["y"], horizon).dropna()
     return replicate(
-        table.loc[dies.index],
+        coded(table).loc[dies.index],
         dies.to_numpy(),
         seed=seed,
         train=train,
@@ -51,12 +59,6 @@ def load(seed: int, root: str = "data", horizon: float = 15, train: int = 100, v
         provenance=Provenance("NHANES I mortality", files={file.path: file.sha256 for file in FILES}),
         name="nhanes",
     )
-
-
-@functools.lru_cache(maxsize=1)  # the same for every member of an ensemble
-def features(path: Path, sha256: str) -> pd.DataFrame:
-    """The table of the file with that checksum, as `coded`."""
-    return coded(pd.read_csv(path, index_col=0))
 
 
 def death(follow_up: pd.Series, horizon: float) -> pd.Series:
