@@ -125,7 +125,8 @@ def order(part: pd.DataFrame) -> list[str]:
 
 
 def scores(part: pd.DataFrame) -> pd.DataFrame:
-    cells = part.assign(cell=[f"{mean:.3f} ± {sem:.3f}" for mean, sem in part[["mean", "sem"]].to_numpy()])
+    spread = part["sem"].map(" ± {:.3f}".format).where(part["sem"].notna(), "")  # nothing is known of one replicate
+    cells = part.assign(cell=part["mean"].map("{:.3f}".format) + spread)
     wanted = [CHOOSES, "roc_auc", "average_precision", "gini", "features_90", "truth_precision", "truth_recall"]
     metrics = [metric for metric in wanted if metric in set(part["metric"])]
     shown = cells.pivot(index="comparator", columns="metric", values="cell").loc[order(part), metrics].fillna("–")
