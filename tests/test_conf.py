@@ -22,6 +22,7 @@ from attrpriors.choices import GROUPS, choices, said_of
 from attrpriors.data import Dataset, Split, redundant_feature
 from attrpriors.evaluate import better
 from attrpriors.figure import canvas
+from attrpriors.figure import grid as pictures_of_grids
 from attrpriors.model import linear
 from attrpriors.prior import NoPrior
 
@@ -45,7 +46,8 @@ EVALUATION_ONLY = dict.fromkeys(
 PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
     ("none", "gini", "l1_attribution", "l2_attribution", "irrelevant_attribution"), "binary"
 )
-TRAIN = {"ensemble": "binary", "benchmark": "regression", "convergence": "redundant"}
+PRIOR |= dict.fromkeys(("gini_l1", "l1_all", "l1_first", "l2_all", "l2_first", "sgl_all", "sgl_first"), "binary")
+TRAIN = {"ensemble": "binary", "ensemble_sgd": "binary", "benchmark": "regression", "convergence": "redundant"}
 TRAIN |= {"images": "images", "full_batch": "binary", "finetune": "regression"}
 TRAIN |= {"table": "binary"}
 TRAIN |= dict.fromkeys(("continued", "adversarial", "atex", "atex_code", "noise"), "images")
@@ -54,10 +56,13 @@ OWN_EVALUATION = ("masking", "masking_kernel_shap", "convergence")  # tests/test
 OWN_EVALUATION += ("manipulation",)  # tests/test_manipulation.py, and the experiments below
 OWN_EVALUATION += ("saliency", "selection")  # tests/test_information.py, tests/test_selection.py, the experiments below
 OWN_EVALUATION += ("axioms",)  # tests/test_axioms.py, and the experiments below
+OWN_EVALUATION += ("comparators",)  # tests/test_comparators.py, and the experiments below
+NO_NETWORK = {"model": ("trees",), "train": ("logistic", "boosting")}  # tests/test_classical.py, test_comparators.py
 OWN_COMMAND = {"bench": "python -m attrpriors.bench"}  # cards that are no experiment of run.py
 LAUNCHER = ("submitit", "slurm")  # tests/test_sweep.py
 # the embedded data set of the same family that takes the place of one with files
 EMBEDDED = {"mnist": "mnist_5k", "gdsc": "drug_simulated", "nhanes": "health_simulated"}
+EMBEDDED |= {"nhanes_paper": "health_simulated"}
 
 
 def names(group: str) -> list[str]:
@@ -67,6 +72,8 @@ def names(group: str) -> list[str]:
 
 
 EXPERIMENTS = names("experiment")
+# of grids of comparators: networks, and two strengths
+FEW = ["comparator=none,dropout,gini_eg,l1_first", "strengths=[0.1,1]", "rates=[0.3,0.5]"]
 PAPER_SCALE = [name for name in EXPERIMENTS if not name.startswith("quick/")]
 
 
@@ -114,7 +121,8 @@ def test_every_configuration_is_run_by_a_test() -> None:
         "prior": PRIOR,
     }
     groups |= {"train": TRAIN, "evaluate": EVALUATE + OWN_EVALUATION, "experiment": EXPERIMENTS}
-    groups |= {"hydra/launcher": LAUNCHER}
+    groups |= {"hydra/launcher": LAUNCHER, "comparator": names("comparator")}  # tests/test_comparators.py
+    groups = {group: (*cases, *NO_NETWORK.get(group, ())) for group, cases in groups.items()}
     assert found == {f"{group}/{name}" for group, cases in groups.items() for name in cases} | {"config"}
 
 
@@ -194,8 +202,10 @@ def test_an_experiment_is_its_name_its_command_and_its_grid_of_choices_that_exis
     grid = jobs([f"{key}={value}" for key, value in cfg.hydra.sweeper.params.items()])
     assert len(grid) > 1
     assert "prior" not in cfg.hydra.sweeper.params or any("prior=none" in job for job in grid)
+    assert "comparator" not in cfg.hydra.sweeper.params or any("comparator=none" in job for job in grid)
     # seeds aside, each job composes: an unknown choice or key would not
-    for job in {tuple(part for part in job if not part.startswith("seed=")) for job in grid}:
+    kinds = {tuple(part for part in job if not part.startswith("seed=")) for job in grid}
+    for job in kinds if "comparator" not in cfg.hydra.sweeper.params else []:  # else tests/test_comparators.py
         composed(f"experiment={name}", *job)
 
 
@@ -208,19 +218,24 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
     monkeypatch.setattr(BasicSweeper, "validate_batch_is_legal", lambda self, batch: None)  # each is composed anyway
     if f"quick/{name}" in EXPERIMENTS:
         monkeypatch.setattr(figure, "draw", lambda runs, table: None)  # as those of its quick form
+        monkeypatch.setattr(pictures_of_grids, "draw", lambda folder, models, selected: None)
     cfg = composed(f"experiment={name}")
     chosen = cfg.hydra.runtime.choices
     small = [*SMALL[EMBEDDED.get(chosen.data, chosen.data)], *NARROW[chosen.model]]
     if chosen.evaluate in MEASURED:
         small = [part for part in small if part not in RULER] + MEASURED[chosen.evaluate]
     small += [f"train.{key}=1" for key in ("epochs", "finetune") if key in cfg.train]
-    result = command(f"experiment={name}", *small, "seed=0", f"results={tmp_path}")
+    few = FEW if "comparator" in cfg.hydra.sweeper.params else []
+    result = command(f"experiment={name}", *small, *few, "seed=0", f"results={tmp_path}")
     assert result.status == 0, result.text
     table = pd.read_csv(tmp_path / name / "table.csv")
     assert (table["n"] == 1).all()
     fixed = {part.split("=")[0] for part in [*small, "seed=0"]}
-    grid = jobs([f"{key}={value}" for key, value in cfg.hydra.sweeper.params.items() if key not in fixed])
-    labels = table.columns.intersection(["prior", "weight", "attribution", "train"])
+    params = {key: value for key, value in cfg.hydra.sweeper.params.items() if key not in fixed}
+    if "comparator" in params:
+        params["comparator"] = FEW[0].split("=")[1]
+    grid = jobs([f"{key}={value}" for key, value in params.items()])
+    labels = table.columns.intersection(["prior", "weight", "attribution", "train", "comparator"])
     assert len(table[labels].drop_duplicates()) == len(grid)
     assert f"quick/{name}" in EXPERIMENTS or list((tmp_path / name / "figures").glob("*.png"))
 

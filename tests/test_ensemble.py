@@ -38,11 +38,17 @@ from attrpriors.prior import (
     NoPrior,
     Penalty,
     Prior,
+    WeightPenalty,
+    WeightPrior,
     gini,
+    gini_l1,
     graph_variation,
     irrelevant_attribution,
     l1_attribution,
+    l1_weights,
     l2_attribution,
+    l2_weights,
+    sparse_group_lasso,
     total_variation,
 )
 from attrpriors.record.members import spread
@@ -97,11 +103,12 @@ dropping = partial(mlp, hidden=[8, 5], dropout=0.3)
 
 def members(
     data: Dataset,
-    penalty: Penalty | None = gini,
+    penalty: Penalty | WeightPenalty | None = gini,
     explain: Explain = single,
     network: Callable[[Dataset], nn.Module] = narrow,
     weights: Sequence[float] = (0.1, 0.7, 2.0),
     dtype: torch.dtype = torch.float64,
+    layers: str = "",
 ) -> list[Member]:
     """A member a weight, each with its own split, initial weights and draws; the same ones every time."""
     found = []
@@ -110,7 +117,11 @@ def members(
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model, state = network(own).to(dtype), torch.get_rng_state()
-        prior = AttributionPrior(weight, penalty, explain(own, seeded(10 + seed)), own) if penalty else NoPrior()
+        prior: Prior = NoPrior()
+        if layers:
+            prior = WeightPrior(weight, penalty, layers)  # type: ignore[arg-type]
+        elif penalty:
+            prior = AttributionPrior(weight, penalty, explain(own, seeded(10 + seed)), own)  # type: ignore[arg-type]
         found.append(Member(model, own, prior, seeded(20 + seed), state))
     return found
 
@@ -169,6 +180,10 @@ CASES: dict[str, tuple[str, dict, dict]] = {
     "l1": ("regression", {"penalty": l1_attribution}, {}),
     "l2": ("images", {"penalty": l2_attribution}, {}),
     "graph": ("regression", {"penalty": graph_variation}, {}),
+    "gini and l1": ("binary", {"penalty": gini_l1}, {}),
+    "l1 of all weights": ("binary", {"penalty": l1_weights, "layers": "all"}, {}),
+    "l2 of the first weights": ("images", {"penalty": l2_weights, "layers": "first"}, {}),
+    "sparse group lasso": ("regression", {"penalty": sparse_group_lasso, "layers": "all"}, {"finetune": 3}),
     "total variation": ("images", {"penalty": total_variation}, {}),
     "irrelevant features": ("binary", {"penalty": irrelevant_attribution}, {}),
     "independent, linear, whole training set": (
@@ -188,6 +203,11 @@ CASES: dict[str, tuple[str, dict, dict]] = {
     ),
     "input x gradient": ("regression", {"explain": lambda data, draws: InputXGradient()}, {}),
     "integrated gradients": ("binary", {"explain": lambda data, draws: IntegratedGradients(0.1, 5)}, {}),
+    "of the log-probabilities": (
+        "binary",
+        {"explain": lambda data, draws: OnScale("log_probabilities", Gradient, draws)},
+        {},
+    ),
     "of the probability": (
         "images",
         {"explain": lambda data, draws: OnScale("probability", partial(ExpectedGradients, data.train.x, 2), draws)},
@@ -441,8 +461,22 @@ def test_dropout_of_a_member_is_drawn_from_its_own_state_layer_by_layer() -> Non
         assert all(torch.equal(ours[rows], theirs) for ours, theirs in zip(dropped, expected, strict=True))
     assert torch.equal(dropped[0][:40] == 0, dropped[0][80:] == 0)  # equal states
     assert not torch.equal(dropped[0][:40] == 0, dropped[1][:40] == 0)
-    assert 0.55 < float((StackedDropout(0.4, states)(x) == 0).float().mean()) + 0.2 < 0.65
+    assert 0.55 < float((StackedDropout([0.4] * 3, states)(x) == 0).float().mean()) + 0.2 < 0.65
     assert torch.equal(whole.eval()(x), x)
+
+
+def test_members_differ_in_their_dropout_as_alone(binary: Dataset) -> None:
+    def given() -> list[Member]:
+        found = members(binary, penalty=None, network=dropping)
+        for member, rate in zip(found, (0.1, 0.5, 0.9), strict=True):
+            for layer in member.model:  # type: ignore[attr-defined]
+                layer.p = rate if isinstance(layer, nn.Dropout) else None
+        return found
+
+    ours, theirs = given(), given()
+    for one, other in zip(together(ours), alone(theirs), strict=True):
+        assert_alike(one, other)
+    assert max(map(distance, ours, theirs)) < 1e-10
 
 
 # From the command line

@@ -18,15 +18,21 @@ from attrpriors.prior import (
     AttributionPrior,
     NoPrior,
     Penalty,
+    WeightPenalty,
+    WeightPrior,
     gini,
     gini_coefficient,
+    gini_l1,
     graph_variation,
     l1_attribution,
+    l1_weights,
     l2_attribution,
+    l2_weights,
+    sparse_group_lasso,
     total_variation,
 )
 
-PENALTIES = [total_variation, graph_variation, gini, l1_attribution, l2_attribution]
+PENALTIES = [total_variation, graph_variation, gini, gini_l1, l1_attribution, l2_attribution]
 ATTRIBUTIONS: dict[str, Callable[[Tensor], Attribution]] = {
     "gradient": lambda background: Gradient(),
     "input_x_gradient": lambda background: InputXGradient(),
@@ -212,3 +218,57 @@ def test_l1_and_l2_by_hand(binary: Dataset) -> None:
     phi = torch.tensor([[3.0, -4.0], [0.0, 0.0]])
     torch.testing.assert_close(l1_attribution(phi, binary), torch.tensor(7 / 4))
     torch.testing.assert_close(l2_attribution(phi, binary), torch.tensor(5.0))
+
+
+def test_gini_and_l1_are_added(binary: Dataset) -> None:
+    torch.testing.assert_close(gini_l1(torch.tensor([[2.0, -3, 1]]), binary), torch.tensor(-4 / 18 + 2))
+
+
+# Penalties on the weights, of two layers: 2 inputs, 2 hidden units, 1 score
+
+
+def two_layers() -> nn.Module:
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+    for layer, weight, bias in ((0, [[3.0, 0.0], [-4.0, 1.0]], [1.0, -3.0]), (2, [[1.0, -1.0]], [0.5])):
+        with torch.no_grad():
+            model[layer].weight.copy_(torch.tensor(weight))
+            model[layer].bias.copy_(torch.tensor(bias))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("penalty", "layers", "expected"),
+    [
+        (l1_weights, "all", (3 + 0 + 4 + 1 + 1 + 1) / 6),
+        (l1_weights, "first", 8 / 4),
+        (l2_weights, "all", (9 + 16 + 1 + 1 + 1) ** 0.5),
+        (l2_weights, "first", 26**0.5),
+        # what leaves the inputs: (3, -4) and (0, 1); the hidden units: 1 and -1; biases: 2 * 2 + 2 * 0.5
+        (sparse_group_lasso, "first", 8 + 2**0.5 * (5 + 1)),
+        (sparse_group_lasso, "all", 8 + 2**0.5 * (5 + 1) + 2 + 2 + 2 * 2 + 2 * 0.5),
+    ],
+)
+def test_a_penalty_on_weights_by_hand(penalty: WeightPenalty, layers: str, expected: float, binary: Dataset) -> None:
+    prior = WeightPrior(0.5, penalty, layers)  # type: ignore[arg-type]
+    value = prior(two_layers(), binary.train.x, binary.train.y)
+    torch.testing.assert_close(value, torch.tensor(expected))
+    value.backward()
+
+
+@pytest.mark.parametrize("penalty", [l1_weights, l2_weights, sparse_group_lasso])
+def test_weights_of_zero_cost_nothing_and_push_nowhere(penalty: WeightPenalty) -> None:
+    weights, biases = ([torch.zeros(shape, requires_grad=True)] for shape in ((3, 2), (3,)))
+    value = penalty(weights, biases)
+    value.backward()
+    assert value == 0
+    assert (weights[0].grad == 0).all()
+
+
+def test_a_penalty_on_weights_refuses_other_layers_and_names(images: Dataset) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 3))
+    with pytest.raises(ValueError, match=r"^a penalty on weights is for networks of linear layers; found Conv2d$"):
+        WeightPrior(1.0, l1_weights, "all")(model, images.train.x, images.train.y)
+    with pytest.raises(ValueError, match=r"^prior.layers is all or first; found 'last'$"):
+        WeightPrior(1.0, l1_weights, "last")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^prior.weight is a finite number, 0 or more; found -1$"):
+        WeightPrior(-1, l1_weights, "all")

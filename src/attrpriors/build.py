@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,6 +14,22 @@ from .choices import choices
 OmegaConf.register_new_resolver("choices", choices, replace=True)
 # ${range:20}, ${range:1000,1010}: the list of whole numbers, as Python's range
 OmegaConf.register_new_resolver("range", lambda *bounds: list(range(*bounds)), replace=True)
+# ${logspace:-2,2,5}: 0.01, 0.1, 1, 10, 100; ${linspace:0.1,0.9,5}; as NumPy's, to four digits
+OmegaConf.register_new_resolver("logspace", lambda *bounds: rounded(np.logspace(*bounds)), replace=True)
+OmegaConf.register_new_resolver("linspace", lambda *bounds: rounded(np.linspace(*bounds)), replace=True)
+# ${blocks:40,4}: [0,1,2,3],[4,5,6,7],...: the seeds 0 to 39 as the parts of a sweep
+OmegaConf.register_new_resolver("blocks", lambda count, size: blocks(count, size), replace=True)
+
+
+def rounded(values: np.ndarray) -> list[float]:
+    """To four significant digits, so that a grid's numbers read well and repeat themselves."""
+    return [float(f"{value:.4g}") for value in values]
+
+
+def blocks(count: int, size: int) -> str:
+    """The whole numbers below `count` in lists of `size`, as the choices of a sweep."""
+    numbers = [str(number) for number in range(count)]
+    return ",".join(f"[{','.join(numbers[start : start + size])}]" for start in range(0, count, size))
 
 
 def build(node: DictConfig, **live: Any) -> Any:

@@ -1,5 +1,6 @@
 """MODEL: x (B, *F) -> scores (B, O), before softmax or sigmoid. Each function builds one for a data set."""
 
+import copy
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,23 @@ def glorot_mlp(data: Dataset, hidden: Sequence[int]) -> nn.Module:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
     return model
+
+
+class Trees(nn.Module):
+    """A fitted estimator of scikit-learn as a model: scores (B, 1) in the log-odds, without a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.estimator: Any = None
+
+    def learn(self, estimator: Any) -> None:
+        """Take a copy of a fitted estimator."""
+        self.estimator = copy.deepcopy(estimator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.estimator is None:
+            raise ValueError("model=trees has no score before train=boosting has fitted it")
+        return torch.from_numpy(self.estimator.decision_function(x.flatten(1).cpu().numpy())).to(x)[:, None]
 
 
 def affine(data: Dataset, weight: Sequence[float], bias: float) -> nn.Module:

@@ -1,14 +1,16 @@
 """PRIOR: prior(model, x, y) -> scalar. A prior is a weight, an attribution and a penalty.
 
 A penalty is a pure function (phi, data) -> scalar: a prior minimises it, `evaluate` reports it. Only the graph
-penalty reads the data set; the others are complete without one.
+penalty reads the data set; the others are complete without one. What attribution priors are compared with, penalties
+on the weights themselves, are pure functions (weights, biases) -> scalar.
 
-Letters: B batch, C channels, H height, W width, F features, *F any shape of features.
+Letters: B batch, C channels, H height, W width, F features, *F any shape of features, M members of an ensemble, in
+and out units of a linear layer.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,7 @@ from .data import Dataset
 
 Penalty = Callable[[Tensor, Dataset], Tensor]
 Penalties = Callable[[nn.Module, Tensor, Tensor], Tensor]  # of the members of an ensemble, (M,)
+WeightPenalty = Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]  # weights (out, in), biases (out,), a layer each
 
 
 class Prior(Protocol):
@@ -54,6 +57,12 @@ class NoPrior:
         return lambda model, x, y: torch.zeros(len(priors), device=x.device)
 
 
+def check_weight(weight: float) -> None:
+    """ValueError where `weight` is no strength."""
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+        raise ValueError(f"prior.weight is a finite number, 0 or more; found {weight!r}")
+
+
 class AttributionPrior:
     """Omega(Phi(theta, x)): a penalty, (phi, data) -> scalar, on the attributions of a step's rows.
 
@@ -65,8 +74,7 @@ class AttributionPrior:
     """
 
     def __init__(self, weight: float, penalty: Penalty, attribution: Attribution, data: Dataset) -> None:
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
-            raise ValueError(f"prior.weight is a finite number, 0 or more; found {weight!r}")
+        check_weight(weight)
         penalty(torch.zeros(1, *data.shape, device=data.train.x.device), data)
         self.weight, self.penalty, self.attribution, self.data = weight, penalty, attribution, data
 
@@ -83,6 +91,38 @@ class AttributionPrior:
             return torch.stack([prior.penalty(phi, prior.data) for prior, phi in zip(priors, blocks, strict=True)])
 
         return penalties
+
+
+class WeightPrior:
+    """A penalty on the weights of a network of linear layers, all of them or the first (Methods 6).
+
+    `weight` is lambda, 0 or more. Biases are penalised with all layers, where the penalty takes notice of them.
+    """
+
+    def __init__(self, weight: float, penalty: WeightPenalty, layers: Literal["all", "first"]) -> None:
+        check_weight(weight)
+        if layers not in ("all", "first"):
+            raise ValueError(f"prior.layers is all or first; found {layers!r}")
+        self.weight, self.penalty, self.layers = weight, penalty, layers
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        return self.of(model, axes=2)
+
+    def of(self, model: nn.Module, axes: int) -> Tensor:
+        """The penalty of a network, of axes=2, or (M,) of stacked ones, whose weights have a third axis in front."""
+        found = [module for module in model.modules() if list(module.parameters(recurse=False))]
+        other = [type(module).__name__ for module in found if getattr(module, "weight", torch.empty(())).ndim != axes]
+        if other:
+            raise ValueError(f"a penalty on weights is for networks of linear layers; found {other[0]}")
+        if self.layers == "first":
+            return self.penalty([found[0].weight], [])  # type: ignore[list-item]
+        biases = [module.bias for module in found if module.bias is not None]
+        return self.penalty([module.weight for module in found], biases)  # type: ignore[misc,arg-type]
+
+    @staticmethod
+    def of_members(priors: Sequence["WeightPrior"]) -> Penalties:
+        """(model, x, y) -> penalties (M,) of an ensemble, whose members differ in `weight` alone."""
+        return lambda model, x, y: priors[0].of(model, axes=3)
 
 
 def total_variation(phi: Tensor, data: Dataset | None = None) -> Tensor:
@@ -154,6 +194,11 @@ def l2_attribution(phi: Tensor, data: Dataset | None = None) -> Tensor:
     return torch.linalg.vector_norm(phi)
 
 
+def gini_l1(phi: Tensor, data: Dataset | None = None) -> Tensor:
+    """Minus Gini plus mean |phi|: few features, and small attributions (the authors' gini_mixed). phi (B, *F)."""
+    return gini(phi) + l1_attribution(phi)
+
+
 def irrelevant_attribution(phi: Tensor, data: Dataset) -> Tensor:
     """Mean |phi| of each feature that does not matter, summed.
 
@@ -163,3 +208,27 @@ def irrelevant_attribution(phi: Tensor, data: Dataset) -> Tensor:
     if data.truth is None:
         raise ValueError(f"irrelevant_attribution needs data that know which features matter; {data.name} does not")
     return phi.abs().mean(0)[~data.truth].sum()
+
+
+def l1_weights(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+    """Mean |W| over all weights (*M, out, in)."""
+    count = sum(weight.shape[-2:].numel() for weight in weights)
+    return torch.stack([weight.abs().sum((-2, -1)) for weight in weights]).sum(0) / count
+
+
+def l2_weights(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+    """Euclidean norm of all weights (*M, out, in), not squared."""
+    norms = [torch.linalg.vector_norm(weight, dim=(-2, -1)) for weight in weights]
+    return torch.linalg.vector_norm(torch.stack(norms), dim=0)
+
+
+def sparse_group_lasso(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+    """sum |W| + sqrt(out) sum_i ||W_:i||, summed over layers, + 2 mean |b|: a group is what leaves one input.
+
+    Scardapane et al. 2017 (arXiv 1607.00485), with the factors of the authors' code. weights (*M, out, in).
+    """
+    penalties = [
+        weight.abs().sum((-2, -1)) + weight.shape[-2] ** 0.5 * torch.linalg.vector_norm(weight, dim=-2).sum(-1)
+        for weight in weights
+    ]
+    return torch.stack([*penalties, *(2 * bias.abs().mean(-1) for bias in biases)]).sum(0)

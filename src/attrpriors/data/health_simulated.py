@@ -4,6 +4,8 @@
 Of the 35 variables six cause death within 15 years; the others are only correlated with them.
 """
 
+import functools
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit
@@ -60,6 +62,7 @@ LEVELS = {
 }
 
 
+@functools.lru_cache(maxsize=1)  # members of an ensemble ask for one replicate after the other
 def load(seed: int, train: int = 100, validation: int = 100, people: int = 13442) -> Dataset:
     """Replicate `seed` of the simulated survey: y is 1 for a death within 15 years (about one in four)."""
     if people < 1:
@@ -77,6 +80,7 @@ def load(seed: int, train: int = 100, validation: int = 100, people: int = 13442
     )
 
 
+@functools.lru_cache(maxsize=1)
 def population(people: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Answers (people, 118), NaN where missing, and deaths (people,), the same people each time."""
     draws = np.random.default_rng(POPULATION)

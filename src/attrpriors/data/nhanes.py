@@ -4,6 +4,9 @@ Source: the tables of the shap package, examined 1971 to 1975 and followed to 19
 Coding: 16 numbers, "Sex=female" 0/1 and one column for each of the three races: 20 features.
 """
 
+import functools
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -36,9 +39,17 @@ def load(seed: int, root: str = "data", horizon: float = 15, train: int = 100, v
     earliest, latest = HORIZON
     if not earliest <= horizon <= latest:
         raise ValueError(f"horizon is {horizon}: expected {earliest} to {latest} years")
-    table = pd.read_csv(verified(root, FEATURES), index_col=0)
-    follow_up = pd.read_csv(verified(root, FOLLOW_UP), index_col=0)["y"]
-    dies = death(follow_up, horizon).dropna()
+    paths = verified(root, FEATURES), verified(root, FOLLOW_UP)
+    return _load(seed, paths, (FEATURES.sha256, FOLLOW_UP.sha256), horizon, train, validation)
+
+
+@functools.lru_cache(maxsize=1)  # members of an ensemble ask for one replicate after the other
+def _load(
+    seed: int, paths: tuple[Path, Path], sums: tuple[str, str], horizon: float, train: int, validation: int
+) -> Dataset:
+    """The same, from files with these checksums."""
+    table, follow_up = (pd.read_csv(path, index_col=0) for path in paths)
+    dies = death(follow_up["y"], horizon).dropna()
     return replicate(
         coded(table).loc[dies.index],
         dies.to_numpy(),

@@ -33,6 +33,9 @@ DIRECTION = {
     "standard_error": "lower",  # mean over rows and features, as a share of the mean |phi|
     "completeness_error": "lower",
     "truth_average_precision": "higher",
+    "truth_precision": "higher",  # evaluate.sparsity
+    "truth_recall": "higher",
+    "features_90": "lower",
     "top_kept": "higher",
     "ruler_top_kept": "higher",
     "rank_correlation": "higher",

@@ -17,6 +17,10 @@ from .axioms import axioms
 from .canvas import STYLE, Place, band, groups, half_width, panels, save, show_image, show_map, with_legend
 from .convergence import convergence
 from .curves import curves
+from .grid import comparators as comparators  # captions of the report: these are drawn by table.grid
+from .grid import relied as relied
+from .grid import stability as stability
+from .grid import strengths as strengths
 from .manipulation import attacked, manipulation
 from .masking import masking
 from .saliency import saliency

@@ -1,4 +1,4 @@
-"""MEMBERS: a run whose seed or prior weight is a list is several members, trained together (train=ensemble)."""
+"""MEMBERS: a run whose seed, prior weight or dropout is a list is several members, trained together."""
 
 import functools
 import itertools
@@ -13,17 +13,18 @@ from torch import Tensor, nn
 
 from ..data import Dataset
 from ..prior import Prior
-from ..train import Ensemble, Trainer
+from ..train import Classical, Ensemble, Trainer
 from . import Outcome, sentence
 from .randomness import seed_global_generators
 
-LISTS = {"seed": "seed", "prior.weight": "weight"}  # settings that may be lists -> their labels
+# settings that may be lists -> their labels
+LISTS = {"seed": "seed", "prior.weight": "weight", "model.dropout": "model.dropout"}
 
 
 class Fit(NamedTuple):
     """What a member brings to its training."""
 
-    trainer: Trainer
+    trainer: Trainer | Classical
     model: nn.Module
     data: Dataset
     prior: Prior
@@ -77,9 +78,8 @@ def _meet(member: Callable[[DictConfig], Member], config: DictConfig) -> Meeting
 
 
 def _fit(fits: Sequence[Fit], states: Sequence[Tensor]) -> Sequence[pd.DataFrame | FloatingPointError]:
-    if len(fits) == 1:
-        (alone,) = fits
-        return [alone.trainer.fit(alone.model, alone.data, alone.prior)]
+    if len(fits) == 1 or isinstance(fits[0].trainer, Classical):
+        return [alone.trainer.fit(alone.model, alone.data, alone.prior) for alone in fits]
     trainers, models, data, priors = (list(column) for column in zip(*fits, strict=True))
     if not isinstance(trainers[0], Ensemble):
         raise ValueError(f"a list of seeds or weights is {len(fits)} members: train=ensemble trains them together")

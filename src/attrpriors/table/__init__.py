@@ -64,8 +64,11 @@ def _failures(folder: Path) -> dict[Path, int]:
 def collect(folder: Path) -> None:
     """Write the tables and figures of a results folder, print its main tables. Raises ValueError without a run."""
     from .. import figure  # matplotlib is for the end of a sweep, not for the start of every job
+    from . import grid
 
     runs = read(folder)
+    if grid.holds_comparators(runs):
+        return grid.collect(runs)
     if runs.rows.empty:
         raise ValueError(f"{folder} has no finished run ({len(runs.failed)} failed or unfinished)")
     table = summarise(runs)

@@ -27,11 +27,11 @@ class StackedLinear(nn.Module):
 
 
 class StackedDropout(nn.Module):
-    """Dropout of each block from the member's own state of the global generator, as if it ran alone."""
+    """Dropout of each block, at its own rate, from the member's own state of the global generator, as if alone."""
 
-    def __init__(self, p: float, states: list[Tensor]) -> None:
+    def __init__(self, rates: Sequence[float], states: list[Tensor]) -> None:
         super().__init__()
-        self.p, self.states = p, states
+        self.rates, self.states = rates, states
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -40,7 +40,7 @@ class StackedDropout(nn.Module):
         with torch.random.fork_rng(devices=[]):
             for member, block in enumerate(x.unflatten(0, (len(self.states), -1))):
                 torch.set_rng_state(self.states[member])
-                blocks.append(F.dropout(block, self.p))
+                blocks.append(F.dropout(block, self.rates[member]))
                 self.states[member] = torch.get_rng_state()
         return torch.cat(blocks)
 
@@ -61,7 +61,7 @@ def _stack(modules: Sequence[nn.Module], states: list[Tensor]) -> nn.Module:
     if type(first) is nn.Linear:  # not a layer that is made of one
         return StackedLinear(modules)  # type: ignore[arg-type]
     if type(first) is nn.Dropout:
-        return StackedDropout(first.p, states)
+        return StackedDropout([module.p for module in modules], states)  # type: ignore[misc]
     if [*first.parameters(recurse=False), *first.buffers(recurse=False)] or isinstance(first, MIXING):
         raise ValueError(f"train=ensemble trains networks of linear layers; found {type(first).__name__}")
     whole = copy.deepcopy(first)

@@ -1,0 +1,155 @@
+"""GRID: pictures of comparators on grids of strengths: what was chosen, the way there, the features used."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..record import ARRAYS
+from .canvas import COLOURS, LINES, STYLE, save
+
+SHOWN = 10  # features
+MAIN = ("none", "gini_eg", "mixed_eg", "l1_all", "sgl_all", "l2_all", "l1_eg", "dropout")  # curves of one picture
+CHOOSES = "validation_roc_auc"
+
+
+def draw(folder: Path, models: pd.DataFrame, selected: pd.DataFrame) -> None:
+    """figures/KIND_NUMBER.png and .pdf for each place and way of choosing, in the order of the tables.
+
+    models and selected: a row a model, as of table.grid.wide; selected with its `selection`.
+    """
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    for number, (place, grid) in enumerate(models.groupby("place", sort=False), 1):
+        for way, (selection, part) in enumerate(selected[selected["place"] == place].groupby("selection"), 1):
+            name, shares = f"{number}_{way}", importances(folder, part)
+            title = f"{place}; {selection}; {part['seed'].nunique()} replicates"
+            with mpl.rc_context(STYLE):
+                save(comparators(title, grid, part, shares), figures / f"comparators_{name}")
+                if way == 1:
+                    save(strengths(str(place), grid), figures / f"strengths_{name}")
+                if shares:
+                    save(stability(title, shares), figures / f"stability_{name}")
+                    save(relied(title, shares), figures / f"relied_{name}")
+
+
+def importances(folder: Path, models: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Comparator -> shares of importance (replicates, features), of the models whose arrays are in the folder."""
+    found: dict[str, list[pd.Series]] = {}
+    for setting, part in models.groupby("setting"):
+        path = folder / str(setting) / ARRAYS
+        if not setting or not path.exists():
+            continue
+        with np.load(path, allow_pickle=False) as arrays:
+            if "importance" not in arrays:
+                continue
+            values, names = np.atleast_2d(arrays["importance"]), np.atleast_2d(arrays["features"])[0]
+            for comparator, member in part[["comparator", "member"]].to_numpy():
+                share = values[member] / (values[member].sum() or 1)
+                found.setdefault(str(comparator), []).append(pd.Series(share, names))
+    return {comparator: pd.DataFrame(shares) for comparator, shares in found.items()}
+
+
+def style(names: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """A line of its own for each name."""
+    for i, name in enumerate(names):
+        yield name, {"color": COLOURS[i % len(COLOURS)], "linestyle": LINES[i // len(COLOURS) % len(LINES)]}
+
+
+def comparators(title: str, grid: pd.DataFrame, part: pd.DataFrame, shares: dict[str, pd.DataFrame]) -> Figure:
+    """The paper's four panels: ROC-AUC, Gini, validation ROC-AUC against Gini along the strengths, Lorenz curves."""
+    figure = Figure(figsize=(9, 7.5), layout="constrained")
+    axes = figure.subplots(2, 2)
+    order = part.groupby("comparator")["roc_auc"].mean().sort_values().index
+    for axis, metric in zip(axes[0], ("roc_auc", "gini"), strict=True):
+        bars(axis, part, metric, list(order))
+    main = [name for name in MAIN if name in set(grid["comparator"])]
+    for name, line in style(main):
+        means = grid[grid["comparator"] == name].groupby("strength")[["gini", CHOOSES]].mean()
+        marker = "o" if len(means) == 1 else "."
+        axes[1][0].plot(means["gini"], means[CHOOSES], label=name, marker=marker, **line)
+        if name in shares:
+            ordered = np.sort(shares[name].to_numpy(), axis=1).cumsum(1).mean(0)
+            axes[1][1].plot(np.linspace(0, 100, len(ordered) + 1), 100 * np.insert(ordered, 0, 0), **line)
+    axes[1][0].set(xlabel="Gini of mean |EG|, mean over replicates", ylabel="validation ROC-AUC, along the strengths")
+    axes[1][1].plot([0, 100], [0, 100], color="0.7", linewidth=0.8)
+    axes[1][1].set(xlabel="features, least important first (%)", ylabel="share of importance (%)")
+    axes[1][0].legend(fontsize=6)
+    figure.suptitle(f"{title}; whiskers: one standard error")
+    return figure
+
+
+def bars(axis: Axes, part: pd.DataFrame, metric: str, order: list[str]) -> None:
+    """Mean and standard error of each comparator."""
+    values = part.groupby("comparator")[metric].agg(["mean", "sem"]).reindex(order)
+    colours = ["#0072B2" if name == "gini_eg" else "0.75" for name in order]
+    axis.barh(order, values["mean"], xerr=values["sem"].fillna(0), color=colours, error_kw={"linewidth": 0.8})
+    low = 0.5 if metric == "roc_auc" else 0.0
+    axis.set(xlabel=f"test {metric}".replace("_", " ") if low else "Gini of mean |EG|", xlim=(low, None))
+    axis.tick_params(axis="y", labelsize=6)
+
+
+def strengths(place: str, grid: pd.DataFrame) -> Figure:
+    """ROC-AUC (validation, test) and Gini of every comparator along its strengths, mean over replicates."""
+    names = [str(name) for name, part in grid.groupby("comparator", sort=False) if part["strength"].nunique() > 1]
+    columns = 4
+    rows = max(-(-len(names) // columns), 1)
+    figure = Figure(figsize=(9, 1.7 * rows + 0.6), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).flatten()
+    for axis, name in zip(axes, names, strict=False):
+        means = grid[grid["comparator"] == name].groupby("strength")[[CHOOSES, "roc_auc", "gini"]].mean()
+        labels = ("validation ROC-AUC", "test ROC-AUC", "Gini")
+        for column, label, (_, line) in zip(means, labels, style(list(labels)), strict=True):
+            axis.plot(means.index, means[column], label=label, **line)
+        axis.set(title=name, xscale="linear" if name == "dropout" else "log", ylim=(0, 1))
+    for axis in axes[len(names) :]:
+        axis.set_visible(False)
+    if names:
+        axes[0].legend(fontsize=6)
+    figure.suptitle(f"{place}; all replicates, mean; strength of the penalty")
+    return figure
+
+
+def stability(title: str, shares: dict[str, pd.DataFrame]) -> Figure:
+    """How often a feature is among the most important ones of two replicates: mean overlap of their first features."""
+    figure = Figure(figsize=(6, 0.9 + 0.2 * len(shares)), layout="constrained")
+    axis = figure.subplots()
+    first = {name: overlap(table) for name, table in shares.items()}
+    values = pd.Series(first).sort_values()
+    axis.barh(list(values.index), values, color="0.75")
+    axis.set(xlabel=f"share of the {first_features(shares)} most important features that two replicates have in common")
+    axis.set_xlim(0, 1)
+    figure.suptitle(title)
+    return figure
+
+
+def first_features(shares: dict[str, pd.DataFrame]) -> int:
+    """How many features count as the first: five, or fewer of few."""
+    return min(5, min(table.shape[1] for table in shares.values()))
+
+
+def overlap(shares: pd.DataFrame) -> float:
+    """Mean, over pairs of replicates (rows), of the share of their first features that they have in common."""
+    count = first_features({"": shares})
+    chosen = (shares.rank(axis=1, ascending=False, method="first") <= count).to_numpy().astype(float)  # (R, F)
+    together = chosen @ chosen.T / count
+    pairs = together[np.triu_indices(len(chosen), 1)]
+    return float(pairs.mean()) if len(pairs) else 1.0
+
+
+def relied(title: str, shares: dict[str, pd.DataFrame]) -> Figure:
+    """Mean share of importance: a row a comparator, a column a feature, the most important ones of all by name."""
+    means = pd.DataFrame({name: table.mean() for name, table in shares.items()}).T  # (comparators, features)
+    means = means[means.mean().nlargest(SHOWN).index]
+    figure = Figure(figsize=(0.55 * len(means.columns) + 3, 0.22 * len(means) + 1.8), layout="constrained")
+    axis = figure.subplots()
+    shown = axis.imshow(100 * means.to_numpy(), cmap="Blues", vmin=0, aspect="auto")
+    axis.set_xticks(range(len(means.columns)), list(means.columns.astype(str)), rotation=40, ha="right")
+    axis.set_yticks(range(len(means)), list(means.index.astype(str)))
+    figure.colorbar(shown, ax=axis, label="share of all importance (%)")
+    figure.suptitle(title)
+    return figure

@@ -1,0 +1,147 @@
+"""GRID: the tables of a folder of comparators, from the runs in it and the rows of parts whose folders are gone."""
+
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..evaluate import better
+from ..record import write
+from . import ARROW, Page
+from .runs import COST, Runs
+from .selection import CHOOSES, COLLAPSED, KEY, chosen, differences, summary
+
+CAPTION = "mean ± standard error over replicates; strength: the median; collapsed: replicates with a test ROC-AUC below"
+SHOWN = 5  # messages of failed runs
+
+
+def collect(runs: Runs) -> None:
+    """Write the tables and figures of a folder of comparators, print its tables."""
+    from ..figure.grid import draw
+
+    rows = merged(runs)
+    models = wide(rows)
+    selected = pd.concat([part.assign(selection=name) for name, part in chosen(models)], ignore_index=True)
+    lost = runs.failed.reindex(columns=["comparator"])["comparator"].value_counts()
+    table = summary(selected).assign(failed=lambda part: part["comparator"].map(lost).fillna(0).astype(int))
+    compared = differences(selected, runs.folder)
+    text = f"Cells: {CAPTION} {COLLAPSED}.\n"
+    records = manifests(runs)
+    for page in [*pages(table, compared), Page("cost", "", cost(records))]:
+        text += f"\n### {page.title}\n\n{page.cells.to_markdown(index=False, disable_numparse=True)}\n"
+    if len(runs.failed):
+        text += f"\nFailed or unfinished runs: {len(runs.failed)}.\n"
+        text += "".join(f"- {message}\n" for message in runs.failed["message"].unique()[:SHOWN])
+    choice = selected[["place", *KEY, "selection"]].merge(rows, on=["place", *KEY])  # again, with how they were chosen
+    kept = pd.concat([rows.assign(selection=""), choice])
+    kept = kept.drop(columns=["setting", "member", "method", "place", "strength"], errors="ignore")
+    files = {
+        "table.csv": table.to_csv(index=False, na_rep="nan").encode(),
+        "comparison.csv": compared.to_csv(index=False, na_rep="nan").encode(),
+        "table.md": text.encode(),
+        "rows.csv.gz": gzip.compress(kept.to_csv(index=False, na_rep="nan").encode(), mtime=0),
+        "manifests.jsonl": "".join(json.dumps(record) + "\n" for record in records).encode(),
+    }
+    for name, content in files.items():
+        write(runs.folder / name, content)
+    draw(runs.folder, models, selected)
+    print(f"\n{text}\ntable: {runs.folder / 'table.csv'}", flush=True)
+
+
+def holds_comparators(runs: Runs) -> bool:
+    """Whether the runs of a folder, or the rows that an earlier sweep left in it, are of comparators."""
+    return "comparator" in runs.labels or "comparator" in earlier(runs.folder)
+
+
+def earlier(folder: Path) -> pd.DataFrame:
+    """The rows that the last tables of a folder were made of."""
+    path = folder / "rows.csv.gz"
+    rows = pd.read_csv(path, keep_default_na=False, na_values={"value": "nan"}) if path.exists() else pd.DataFrame()
+    if "comparator" not in rows:
+        return pd.DataFrame()
+    return rows[rows["selection"] == ""].drop(columns="selection") if "selection" in rows else rows
+
+
+def merged(runs: Runs) -> pd.DataFrame:
+    """Rows of the runs and, of parts whose folders are gone, those kept in rows.csv.gz; with place and strength.
+
+    A place is a data set with its source and those of its settings that were chosen.
+    """
+    tables = [runs.rows[~runs.rows["metric"].isin(COST)], earlier(runs.folder)]
+    rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
+    rows = rows.assign(place=rows["data"].astype(str) + " (" + rows["source"].astype(str) + ")")
+    for label in (label for label in rows if str(label).startswith("data.")):
+        rows["place"] += ", " + str(label).removeprefix("data.") + " " + rows[label].astype(str)
+    parts = [
+        pd.to_numeric(rows[name], errors="coerce").fillna(0) for name in ("weight", "model.dropout") if name in rows
+    ]
+    rows = rows.assign(strength=sum(parts), seed=rows["seed"].astype(int))  # at most one of the parts is not 0
+    where = rows.reindex(columns=["setting", "member"]).astype(object).fillna({"setting": "", "member": -1})
+    rows = rows.assign(setting=where["setting"].astype(str), member=where["member"].astype(int))
+    return rows.drop_duplicates(["place", *KEY, "metric"], ignore_index=True)
+
+
+def manifests(runs: Runs) -> list[dict[str, Any]]:
+    """Those of the runs, after those of parts whose folders are gone."""
+    path, live = runs.folder / "manifests.jsonl", {manifest["setting"] for manifest in runs.manifests}
+    kept = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [one for one in kept if "comparator" in one["labels"] and one["setting"] not in live] + runs.manifests
+
+
+def cost(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Models of each comparator, their seconds, and models a second, evaluation included."""
+    rows = [
+        (record["labels"].get("comparator", ""), max(len(record["members"]), 1), record["seconds"]["total"])
+        for record in records
+    ]
+    table = pd.DataFrame(rows, columns=["comparator", "models", "seconds"]).groupby("comparator", sort=False).sum()
+    table.loc["all"] = table.sum()
+    shown = table.assign(models=table["models"].astype(int), seconds=table["seconds"].map("{:.0f}".format))
+    return shown.assign(**{"models a second": (table["models"] / table["seconds"]).map("{:.2f}".format)}).reset_index()
+
+
+def wide(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row a model: place, comparator, strength, seed, setting and member (where its arrays are), its metrics."""
+    table = rows.pivot(index=["place", *KEY, "setting", "member"], columns="metric", values="value")
+    return table.astype(float).reset_index().sort_values(["place", *KEY], kind="stable", ignore_index=True)
+
+
+def pages(table: pd.DataFrame, compared: pd.DataFrame) -> Iterator[Page]:
+    """For each place and way of choosing: the scores, then the differences."""
+    for (place, selection), part in table.groupby(["place", "selection"], sort=False):
+        yield Page(str(place), str(selection), scores(part))
+        gaps = compared[(compared["place"] == place) & (compared["selection"] == selection)]
+        if gaps["t"].notna().any():
+            yield Page(str(place), f"{selection}, differences", gap_table(gaps, order(part)))
+
+
+def order(part: pd.DataFrame) -> list[str]:
+    """Comparators by their mean ROC-AUC, the best first."""
+    return list(part[part["metric"] == "roc_auc"].sort_values("mean", ascending=False, kind="stable")["comparator"])
+
+
+def scores(part: pd.DataFrame) -> pd.DataFrame:
+    spread = part["sem"].map(" ± {:.3f}".format).where(part["sem"].notna(), "")  # nothing is known of one replicate
+    cells = part.assign(cell=part["mean"].map("{:.3f}".format) + spread)
+    wanted = [CHOOSES, "roc_auc", "average_precision", "gini", "features_90", "truth_precision", "truth_recall"]
+    metrics = [metric for metric in wanted if metric in set(part["metric"])]
+    shown = cells.pivot(index="comparator", columns="metric", values="cell").loc[order(part), metrics].fillna("–")
+    shown.columns = pd.Index([metric + ARROW[better(metric)] for metric in metrics])
+    facts = part.drop_duplicates("comparator").set_index("comparator").loc[shown.index]
+    shown["strength"] = [f"{value:.4g}" if value else "–" for value in facts["strength"]]
+    return shown.assign(n=facts["n"], collapsed=facts["collapsed"]).reset_index()
+
+
+def gap_table(gaps: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """ "+0.012 [-0.003, 0.020], t 2.1, p 0.04": the crossed interval where there is one, and Holm's p."""
+    cells = []
+    for row in gaps.itertuples():
+        limits = f" [{row.low:+.3f}, {row.high:+.3f}]" if row.metric == "roc_auc" and np.isfinite(row.low) else ""
+        cells.append(f"{row.difference:+.3f}{limits}, t {row.t:.1f}, p {row.p_holm:.2g}")
+    column = [f"{metric} – {against}" for metric, against in gaps[["metric", "against"]].to_numpy()]
+    shown = gaps.assign(cell=cells, column=column).pivot(index="comparator", columns="column", values="cell")
+    return shown.reindex(index=names, columns=list(dict.fromkeys(column))).fillna("–").reset_index()

@@ -1,0 +1,121 @@
+"""SELECTION: comparators on grids of strengths -> one model for each replicate, chosen on validation in two ways.
+
+best of each replicate: as the paper, for each replicate the strength of best validation ROC-AUC.
+one strength: for all replicates the strength of best mean validation ROC-AUC over the tuning replicates, the first
+fifth of the seeds, which are not reported.
+
+Models are a row each: place (what is compared at all), comparator, strength, seed, setting and member (where their
+arrays are), and their metrics.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ..evaluate import better
+from ..record import ARRAYS
+from .comparison import holm
+from .crossed import draws, influence
+
+BEST, ONE = "best of each replicate", "one strength"
+TUNING = 0.2  # of the replicates
+COLLAPSED = 0.6  # test ROC-AUC below which a network has learnt next to nothing; age alone is far above
+CHOOSES = "validation_roc_auc"
+AGAINST = ("none", "gini_eg")
+COMPARED = ("roc_auc", "gini")
+KEY = ["comparator", "strength", "seed"]
+
+
+def chosen(models: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each way of choosing, and its models, a row a comparator and seed; ties go to the weaker strength."""
+    best = models.groupby(["place", "comparator", "seed"])[CHOOSES].idxmax()
+    yield BEST, models.loc[best].reset_index(drop=True)
+    seeds = sorted(models["seed"].unique())
+    tuning = seeds[: int(TUNING * len(seeds))]
+    if tuning:
+        tuned = models[models["seed"].isin(tuning)]
+        mean = tuned.groupby(["place", *KEY[:2]], as_index=False)[CHOOSES].mean()
+        strengths = mean.loc[mean.groupby(["place", "comparator"])[CHOOSES].idxmax(), ["place", *KEY[:2]]]
+        yield ONE, models[~models["seed"].isin(tuning)].merge(strengths)
+
+
+def summary(models: pd.DataFrame) -> pd.DataFrame:
+    """A row a comparator and metric: mean, sem, n, the median strength, the number of collapsed replicates."""
+    key = ["place", "selection", "comparator"]
+    metrics = [name for name in models if better(str(name))]
+    facts = models.groupby(key).agg(
+        strength=("strength", "median"), collapsed=("roc_auc", lambda values: int((values < COLLAPSED).sum()))
+    )
+    long = models.melt(key, metrics, "metric").dropna(subset="value")
+    table = long.groupby([*key, "metric"])["value"].agg(mean="mean", sem="sem", n="size").reset_index()
+    return table.assign(better=table["metric"].map(better)).merge(facts, on=key)
+
+
+def differences(models: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame:
+    """Comparators less each of AGAINST, paired by seed: difference, t, p, Holm's p, n.
+
+    With the folder of the runs, also the crossed interval of roc_auc.
+    """
+    tables = []
+    for (place, selection), part in models.groupby(["place", "selection"], sort=False):
+        redrawn = crossed(part, folder) if folder else {}
+        for against in AGAINST:
+            for metric in COMPARED:
+                pairs = part.pivot(index="seed", columns="comparator", values=metric)
+                names = [name for name in pairs if against in pairs and name != against and pairs[name].notna().any()]
+                rows = [_paired(pairs[name], pairs[against]) | {"comparator": name} for name in names]
+                table = pd.DataFrame(rows, columns=["comparator", "difference", "t", "p", "n"])
+                spread = [redrawn[n] - redrawn[against] if {n, against} <= set(redrawn) else None for n in names]
+                limits = [np.full(2, np.nan) if s is None else np.percentile(s, [2.5, 97.5]) for s in spread]
+                if metric == "roc_auc" and names:
+                    table[["low", "high"]] = np.stack(limits)
+                where = {"place": place, "selection": selection, "metric": metric, "against": against}
+                tables.append(table.assign(**where, p_holm=holm(table["p"].astype(float))))
+    columns = [
+        "place",
+        "selection",
+        "comparator",
+        "metric",
+        "against",
+        "difference",
+        "low",
+        "high",
+        "t",
+        "p",
+        "p_holm",
+        "n",
+    ]
+    return pd.concat(tables, ignore_index=True).reindex(columns=columns)
+
+
+def _paired(values: pd.Series, against: pd.Series) -> dict[str, float]:
+    gap = (values - against).dropna()
+    if len(gap) < 2 or np.ptp(gap) == 0:
+        return {"difference": gap.mean(), "t": np.nan, "p": np.nan, "n": len(gap)}
+    test = stats.ttest_1samp(gap, 0)
+    return {"difference": gap.mean(), "t": test.statistic, "p": test.pvalue, "n": len(gap)}
+
+
+def crossed(models: pd.DataFrame, folder: Path) -> dict[str, np.ndarray]:
+    """Comparator -> redrawn mean areas, of those whose test scores of every replicate are in the folder."""
+    added: dict[int, np.ndarray] = {}
+    for setting, part in models.groupby("setting"):
+        path = folder / str(setting) / ARRAYS
+        if setting and path.exists():
+            with np.load(path, allow_pickle=False) as arrays:
+                if "rank" in arrays:
+                    rank, outcome = np.atleast_2d(arrays["rank"]), np.atleast_2d(arrays["outcome"])
+                    for index, member in part["member"].items():
+                        added[index] = influence(rank[member], outcome[member]).astype(np.float32)
+    full = {
+        str(name): part.sort_values("seed")
+        for name, part in models.groupby("comparator")
+        if set(part.index) <= set(added) and set(part["seed"]) == set(models["seed"])
+    }
+    if not full or models["seed"].nunique() < 2:
+        return {}
+    area = {name: part["roc_auc"].to_numpy() for name, part in full.items()}
+    return draws(area, {name: np.stack([added[index] for index in part.index]) for name, part in full.items()})

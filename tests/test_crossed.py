@@ -1,0 +1,163 @@
+"""Choosing strengths on validation, and what is said of what was chosen."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from attrpriors.table.beside import collect as beside
+from attrpriors.table.crossed import DRAWS, draws, influence
+from attrpriors.table.grid import pages, wide
+from attrpriors.table.selection import BEST, ONE, chosen, differences, summary
+
+
+def models(seeds: int = 10) -> pd.DataFrame:
+    """A sparse prior whose strength 1 is the best on average and 2 for odd seeds; one model a seed without a prior."""
+    rows = []
+    for seed in range(seeds):
+        for comparator, strength, validation in (
+            ("none", 0.0, 0.7),
+            ("gini_eg", 1.0, 0.8),
+            ("gini_eg", 2.0, 0.79 + 0.02 * (seed % 2) - 0.05 * (seed == 0)),
+        ):
+            area = validation - 0.1 - 0.001 * seed - 0.3 * (comparator == "none" and seed == 9)
+            facts = {"validation_roc_auc": validation, "roc_auc": area, "gini": 0.4 + strength / 10}
+            where = {"place": "made up", "setting": "", "member": -1}
+            rows.append({**where, "comparator": comparator, "strength": strength, "seed": seed, **facts})
+    return pd.DataFrame(rows)
+
+
+def selected(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([part.assign(selection=name) for name, part in chosen(table)], ignore_index=True)
+
+
+def test_the_paper_chooses_for_each_replicate() -> None:
+    part = selected(models()).query("selection == @BEST and comparator == 'gini_eg'").sort_values("seed")
+    assert part["strength"].tolist() == [1, 2] * 5
+    assert len(selected(models()).query("selection == @BEST")) == 20
+
+
+def test_one_strength_is_chosen_on_a_fifth_of_the_replicates_and_reported_on_the_others() -> None:
+    part = selected(models()).query("selection == @ONE and comparator == 'gini_eg'")
+    assert sorted(part["seed"]) == list(range(2, 10))  # seeds 0 and 1 choose: 0.8 against (0.74 + 0.81) / 2
+    assert set(part["strength"]) == {1.0}
+    assert set(selected(models(4))["selection"]) == {BEST}  # nobody would be left to choose on
+
+
+def test_a_tie_goes_to_the_weaker_strength() -> None:
+    tied = models().assign(validation_roc_auc=0.5)
+    assert set(selected(tied).query("comparator == 'gini_eg'")["strength"]) == {1.0}
+
+
+def test_the_summary_is_means_standard_errors_medians_and_collapses() -> None:
+    part = selected(models())
+    table = summary(part).query("selection == @BEST").set_index(["comparator", "metric"])
+    values = part.query("selection == @BEST and comparator == 'none'")["roc_auc"]
+    row = table.loc[("none", "roc_auc")]
+    assert row["mean"] == pytest.approx(values.mean())
+    assert row["sem"] == pytest.approx(values.std() / 10**0.5)
+    assert (row["n"], row["strength"], row["collapsed"]) == (10, 0.0, 9)  # 0.6 - 0.001 seed, of seed 0 not below 0.6
+    assert table.loc[("gini_eg", "roc_auc"), "collapsed"] == 0
+    assert table.loc[("gini_eg", "gini"), "strength"] == 1.5
+
+
+def test_differences_are_paired_by_seed() -> None:
+    part = selected(models())
+    table = differences(part).query("selection == @BEST and metric == 'roc_auc' and against == 'none'")
+    one, other = (
+        part.query("selection == @BEST and comparator == @name").sort_values("seed") for name in ("gini_eg", "none")
+    )
+    expected = stats.ttest_rel(one["roc_auc"], other["roc_auc"])
+    (row,) = table.itertuples()
+    assert row.comparator == "gini_eg"
+    assert (row.t, row.p, row.p_holm) == pytest.approx((expected.statistic, expected.pvalue, expected.pvalue))
+    assert np.isnan(row.low)  # no test scores in the folder
+    titles = [page.title for page in pages(summary(part), differences(part))]
+    assert titles == [f"made up: {name}" for way in (BEST, ONE) for name in (way, f"{way}, differences")]
+
+
+def test_rows_become_a_line_a_model_whose_strength_is_of_the_penalty_or_of_dropout() -> None:
+    rows = pd.DataFrame(
+        {
+            "place": "made up",
+            "comparator": ["gini_eg", "gini_eg", "dropout", "dropout"],
+            "strength": [0.3, 0.3, 0.5, 0.5],
+            "seed": 0,
+            "setting": "a",
+            "member": 0,
+            "metric": ["roc_auc", "gini"] * 2,
+            "value": [0.8, 0.5, 0.7, 0.4],
+        }
+    )
+    table = wide(rows).set_index("comparator")
+    assert table.loc["dropout", ["strength", "roc_auc", "gini"]].tolist() == [0.5, 0.7, 0.4]
+    assert len(table) == 2
+
+
+# The crossed bootstrap
+
+
+def people(seed: int, count: int = 3000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores of everybody, their ranks among the tested (most of them), outcomes."""
+    draw = np.random.default_rng(seed)
+    outcome = (np.arange(count) % 4 == 0).astype(np.uint8)
+    score = np.round(draw.normal(size=count) + 0.8 * outcome, 1)  # with ties
+    rank = np.unique(score, return_inverse=True)[1] + 1
+    rank[draw.permutation(count)[:100]] = 0
+    return score, rank, outcome
+
+
+def test_influences_are_what_a_person_counted_twice_adds() -> None:
+    score, rank, outcome = people(0, count=400)
+    added = influence(rank, outcome)
+    tested = rank > 0
+    plain = roc_auc_score(outcome[tested], score[tested])
+    assert (added[~tested] == 0).all()
+    assert added.sum() == pytest.approx(0, abs=1e-12)
+    for person in np.flatnonzero(tested)[:20]:
+        weight = 1 + 1e-4 * (np.arange(len(rank)) == person)
+        more = roc_auc_score(outcome[tested], score[tested], sample_weight=weight[tested])
+        assert (more - plain) / 1e-4 == pytest.approx(added[person], rel=1e-2, abs=1e-8)
+
+
+def test_redrawn_areas_scatter_as_exact_ones_do() -> None:
+    found = [people(seed) for seed in range(4)]
+    areas = np.array([roc_auc_score(y[r > 0], s[r > 0]) for s, r, y in found])
+    added = np.stack([influence(r, y) for _, r, y in found])
+    ours = draws({"one": areas}, {"one": added})["one"]
+    draw = np.random.default_rng(1)
+    exact = []
+    for _ in range(200):
+        weight = np.bincount(draw.integers(3000, size=3000), minlength=3000)
+        chosen_seeds = draw.integers(4, size=4)
+        one = [found[i] for i in chosen_seeds]
+        exact.append(np.mean([roc_auc_score(y[r > 0], s[r > 0], sample_weight=weight[r > 0]) for s, r, y in one]))
+    assert len(ours) == DRAWS
+    assert ours.mean() == pytest.approx(np.mean(exact), abs=2e-3)
+    assert ours.std() == pytest.approx(np.std(exact), rel=0.2)
+
+
+def test_methods_are_redrawn_alike_so_that_what_they_share_drops_out() -> None:
+    found = [people(seed) for seed in range(3)]
+    areas, added = np.full(3, 0.7), np.stack([influence(r, y) for _, r, y in found])
+    both = draws({"a": areas, "b": areas + 0.1}, {"a": added, "b": added})
+    np.testing.assert_allclose(both["b"] - both["a"], 0.1, atol=1e-6)
+
+
+def test_published_numbers_stand_beside_the_measured_ones(tmp_path: Path) -> None:
+    table = models().assign(data="made up", source="real", weight=lambda part: part["strength"])
+    labels = ["data", "source", "comparator", "weight", "seed"]
+    table.melt(labels, ["validation_roc_auc", "roc_auc", "gini"], "metric").to_csv(
+        tmp_path / "rows.csv.gz", index=False
+    )
+    numbers = tmp_path / "numbers.csv"
+    numbers.write_text("# source\ncomparator,metric,published,t\nnone,roc_auc,0.707,22.2\ngini_eg,roc_auc,0.782,\n")
+    text = beside(tmp_path, numbers)
+    gaps = differences(selected(models())).query("selection == @BEST and against == 'gini_eg' and metric == 'roc_auc'")
+    assert -gaps["t"].iloc[0] > 0
+    assert f"{-gaps['t'].iloc[0]:.1f} / 22.2" in text
+    assert "/ 0.782" in text
+    assert "– / –" in text
