@@ -40,9 +40,9 @@ class Sparsity:
             raise ValueError(f"evaluate=comparators is for binary outcomes; {data.name} has {data.output}")
         score, value = validation_score(model, data)
         scores = scores_of(model, data.test.x).reshape(-1).cpu().numpy()
-        y = data.test.y.cpu().numpy()
-        rows = [(f"validation_{score}", value), ("roc_auc", roc_auc(scores, y))]
-        rows += [("average_precision", float(average_precision_score(y, scores)))]
+        outcome = data.test.y.cpu().numpy()
+        rows = [(f"validation_{score}", value), ("roc_auc", roc_auc(scores, outcome))]
+        rows += [("average_precision", float(average_precision_score(outcome, scores)))]
         arrays = ranks(scores, data)
         if any(parameter.requires_grad for parameter in model.parameters()):
             x, y = data.train.x[: self.explained], data.train.y[: self.explained]

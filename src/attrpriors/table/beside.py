@@ -55,7 +55,8 @@ def collect(folder: Path, numbers: Path) -> str:
 
 def page(part: pd.DataFrame) -> pd.DataFrame:
     """A row a comparator, in the order of the published numbers."""
-    cells = {}
+    cells: dict[str, dict[str, str]] = {}
+    row: Any
     for row in part.itertuples():
         of = cells.setdefault(row.comparator, {})
         of[row.metric] = f"{row.mean:.3f} ± {row.sem:.3f} / {number(row.published, '.3f')}"

@@ -139,9 +139,10 @@ def scores(part: pd.DataFrame) -> pd.DataFrame:
 def gap_table(gaps: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """ "+0.012 [-0.003, 0.020], t 2.1, p 0.04": the crossed interval where there is one, and Holm's p."""
     cells = []
+    row: Any
     for row in gaps.itertuples():
         limits = f" [{row.low:+.3f}, {row.high:+.3f}]" if row.metric == "roc_auc" and np.isfinite(row.low) else ""
         cells.append(f"{row.difference:+.3f}{limits}, t {row.t:.1f}, p {row.p_holm:.2g}")
     column = [f"{metric} – {against}" for metric, against in gaps[["metric", "against"]].to_numpy()]
     shown = gaps.assign(cell=cells, column=column).pivot(index="comparator", columns="column", values="cell")
-    return shown.reindex(index=names, columns=list(dict.fromkeys(column))).fillna("–").reset_index()
+    return shown.reindex(index=list(names), columns=list(dict.fromkeys(column))).fillna("–").reset_index()

@@ -10,6 +10,7 @@ arrays are), and their metrics.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,14 +66,14 @@ def differences(models: pd.DataFrame, folder: Path | None = None) -> pd.DataFram
         for against in AGAINST:
             for metric in COMPARED:
                 pairs = part.pivot(index="seed", columns="comparator", values=metric)
-                names = [name for name in pairs if against in pairs and name != against and pairs[name].notna().any()]
+                names = [str(n) for n in pairs if against in pairs and n != against and pairs[n].notna().any()]
                 rows = [_paired(pairs[name], pairs[against]) | {"comparator": name} for name in names]
                 table = pd.DataFrame(rows, columns=["comparator", "difference", "t", "p", "n"])
                 spread = [redrawn[n] - redrawn[against] if {n, against} <= set(redrawn) else None for n in names]
                 limits = [np.full(2, np.nan) if s is None else np.percentile(s, [2.5, 97.5]) for s in spread]
                 if metric == "roc_auc" and names:
                     table[["low", "high"]] = np.stack(limits)
-                where = {"place": place, "selection": selection, "metric": metric, "against": against}
+                where: dict[str, Any] = {"place": place, "selection": selection, "metric": metric, "against": against}
                 tables.append(table.assign(**where, p_holm=holm(table["p"].astype(float))))
     columns = [
         "place",
@@ -101,7 +102,7 @@ def _paired(values: pd.Series, against: pd.Series) -> dict[str, float]:
 
 def crossed(models: pd.DataFrame, folder: Path) -> dict[str, np.ndarray]:
     """Comparator -> redrawn mean areas, of those whose test scores of every replicate are in the folder."""
-    added: dict[int, np.ndarray] = {}
+    added: dict[Any, np.ndarray] = {}  # by the index of models
     for setting, part in models.groupby("setting"):
         path = folder / str(setting) / ARRAYS
         if setting and path.exists():
