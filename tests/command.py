@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import os
 import runpy
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,3 +70,10 @@ def jobs(overrides: list[str]) -> list[list[str]]:
     """The jobs of a sweep, each with its overrides."""
     parsed = OverridesParser.create().parse_overrides(overrides)
     return [job for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
+
+
+def planned(target: str) -> list[str]:
+    """The lines that `make` would run for a target; CalledProcessError where it has none of that name."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    dry = ["make", "-n", target]  # as from a shell, though the tests may be a target of make themselves
+    return subprocess.run(dry, cwd=ROOT, env=outside, capture_output=True, text=True, check=True).stdout.splitlines()

@@ -2,7 +2,6 @@
 
 import gzip
 import runpy
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from command import planned
 from scipy import stats
 
 from attrpriors.report import check, claims, rule
@@ -159,7 +159,7 @@ def test_the_references_of_the_check_are_those_of_the_committed_results(committe
 
 
 def test_make_reproduce_runs_the_experiments_that_it_checks() -> None:
-    dry = subprocess.run(["make", "-n", "reproduce"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    run = [line.rpartition("experiment=")[2] for line in dry.splitlines() if "experiment=" in line]
+    dry = planned("reproduce")
+    run = [line.rpartition("experiment=")[2] for line in dry if "experiment=" in line]
     assert run == list(yaml.safe_load((ROOT / "experiments/reproduce.yaml").read_text()))
-    assert dry.splitlines()[-1].endswith("-m attrpriors.report --check")
+    assert dry[-1].endswith("-m attrpriors.report --check")

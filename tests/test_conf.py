@@ -1,7 +1,6 @@
 """Every configuration is run, on made-up rows."""
 
 import re
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from command import CONF, MEASURED, NARROW, ROOT, RULER, SMALL, command, jobs
+from command import CONF, MEASURED, NARROW, ROOT, RULER, SMALL, command, jobs, planned
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig
@@ -243,8 +242,7 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
 @pytest.mark.parametrize("name", PAPER_SCALE)
 def test_an_experiment_has_a_card_and_a_target_of_its_name(name: str) -> None:
     assert (ROOT / "experiments" / f"{name}.md").is_file()
-    planned = subprocess.run(["make", "-n", name], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert planned.stdout.endswith(f"run.py experiment={name}\n")
+    assert planned(name)[-1].endswith(f"run.py experiment={name}")
 
 
 @pytest.mark.parametrize("name", sorted(set(EXPERIMENTS) - set(PAPER_SCALE)))

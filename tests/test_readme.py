@@ -2,11 +2,10 @@
 
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
-from command import CONF, ROOT, command, jobs
+from command import CONF, ROOT, command, jobs, planned
 from hydra import compose, initialize_config_dir
 
 from attrpriors.report import documents
@@ -36,7 +35,7 @@ def test_every_make_target_that_is_named_exists() -> None:
     named = {target for line in code(readme()) for target in re.findall(r"^make ([a-z_/-]+)", line)}
     assert {"reproduce", "test", "data", "images"} <= named
     for target in named:  # make refuses one that it does not know
-        subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
+        planned(target)
 
 
 def test_every_choice_that_is_named_exists() -> None:
