@@ -55,7 +55,7 @@ bench-quick: $(READY)  ## the same in three minutes, without VGG16
 	$(RUN) -m attrpriors.bench --quick $(if $(AUTHORS),--authors "$(AUTHORS)") $(if $(DEVICE),--device $(DEVICE))
 
 test: $(READY)  ## the tests (no network, no GPU)
-	$(RUN) -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal
 
 lint: $(READY)  ## format, lint and types
 	$(RUN) -m ruff format --check .
