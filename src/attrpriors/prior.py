@@ -194,6 +194,15 @@ def l2_attribution(phi: Tensor, data: Dataset | None = None) -> Tensor:
     return torch.linalg.vector_norm(phi)
 
 
+def squared_norm(phi: Tensor, data: Dataset | None = None) -> Tensor:
+    """Squared Euclidean norm of a row's attributions, mean over rows: of gradients, double backpropagation.
+
+    Shapes: phi (B, *F) -> a scalar. Unit: that of phi, squared. Source: Drucker and Le Cun 1992; Ross and Doshi-Velez
+    2018 (arXiv 1711.09404).
+    """
+    return phi.square().sum() / len(phi)
+
+
 def gini_l1(phi: Tensor, data: Dataset | None = None) -> Tensor:
     """Minus Gini plus mean |phi|: few features, and small attributions (the authors' gini_mixed). phi (B, *F)."""
     return gini(phi) + l1_attribution(phi)

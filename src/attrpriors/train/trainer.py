@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name PyTorch users know
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import update_bn
 
 from .. import progress
 from ..data import Dataset, Output
@@ -50,10 +51,11 @@ class Trainer:
     finetune: int = 0
     schedule: Callable[[Optimizer], LRScheduler] | None = None  # stepped once an epoch
     watch: Callable[[nn.Module, Dataset], Mapping[str, float]] | None = None  # columns more of the history
+    statistics: int = 0  # training rows that BatchNorm's statistics are taken of after each epoch; 0: the running ones
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "finetune"):
-            value, least = getattr(self, name), int(name != "finetune")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("finetune", 0), ("statistics", 0)):
+            value = getattr(self, name)
             if value is None and name == "batch_size":
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -86,6 +88,8 @@ class Trainer:
             start = time.perf_counter()
             loss, penalty = self._epoch(model, data, prior, optimizer, epoch)
             seconds = time.perf_counter() - start
+            if self.statistics:  # a prior's steps can leave the running ones behind
+                update_bn(data.train.x[: self.statistics].split(self.batch_size or len(data.train)), model)
             if schedule:
                 schedule.step()
             yield {"loss": loss, "penalty": penalty, "seconds": seconds}
