@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import torch
@@ -16,6 +16,8 @@ from .. import progress
 from ..data import Dataset, Output
 from ..evaluate import validation_score
 from ..prior import NoPrior, Prior
+from ..record.randomness import stream
+from .augment import Augmentation
 
 
 def task_loss(scores: Tensor, y: Tensor, output: Output) -> Tensor:
@@ -50,6 +52,8 @@ class Trainer:
     finetune: int = 0
     schedule: Callable[[Optimizer], LRScheduler] | None = None  # stepped once an epoch
     watch: Callable[[nn.Module, Dataset], Mapping[str, float]] | None = None  # columns more of the history
+    augment: Augmentation | None = None  # what is done to the images of a step before anything else
+    changes: torch.Generator = field(init=False, repr=False)  # of `augment`, which does not move the batches
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "finetune"):
@@ -58,6 +62,7 @@ class Trainer:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"train.{name} is a whole number, {least} or more; found {value!r}")
+        self.changes = stream(self.generator.initial_seed(), "augment")
 
     def fit(self, model: nn.Module, data: Dataset, prior: Prior) -> pd.DataFrame:
         """Train `model` in place. One row an epoch: epoch, phase, loss, penalty, the validation score, seconds."""
@@ -111,6 +116,7 @@ class Trainer:
     ) -> tuple[Tensor, Tensor]:
         """One step on the training rows numbered `rows` (B,). Task loss and penalty; FloatingPointError on NaN."""
         x, y = data.train.x[rows], data.train.y[rows]
+        x = self.augment(x, self.changes) if self.augment else x
         loss = self.loss(model, x, y, data.output)
         penalty = prior(model, x, y)  # after the task's forward pass, which moves BatchNorm's statistics
         total = loss + prior.weight * penalty
