@@ -253,6 +253,19 @@ def test_what_is_measured_of_images(images: Dataset) -> None:
     assert list(brightest) == [3 * c for c in ruler.y.unique()]  # one of each class, in order
 
 
+def test_choosing_measures_the_validation_rows_and_leaves_the_test_rows_unread(images: Dataset) -> None:
+    unread = replace(images, test=replace(images.test, x=torch.zeros_like(images.test.x)))
+    swapped = replace(images, test=images.val, val=images.test)
+    found, expected = [], []
+    for data, part, rows in ((unread, "val", found), (swapped, "test", expected)):
+        torch.manual_seed(0)
+        rows += Evaluation({"gaussian": [0.1]}, 4, seeded(), part)(linear(images), data, Ruler())[0]
+    assert found == [(f"validation_{metric}", value) for metric, value in expected[1:]]
+    assert all(better(metric) for metric, _ in found)
+    with pytest.raises(ValueError, match=r"^evaluate\.part is test or val; found 'train'$"):
+        Evaluation({}, 4, seeded(), "train")  # type: ignore[arg-type]
+
+
 def test_what_is_measured_of_a_table_with_a_graph(regression: Dataset) -> None:
     rows, arrays, ruler = evaluated(regression)
     performances = {"validation_r2", "r2", "mean_squared_error", "r2_within_drug"}

@@ -129,14 +129,17 @@ def roc_auc(score: np.ndarray, y: np.ndarray) -> float:
     return float(below.sum() / (2 * len(negative) * len(positive)))
 
 
-def salt_and_pepper(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """A `share` of each image's pixels set to the lowest or highest value of all, equally often. x (N, C, H, W)."""
+def salt_and_pepper(x: Tensor, share: float | Tensor, generator: torch.Generator) -> Tensor:
+    """A `share` of each image's pixels set to the lowest or highest value of all, equally often. x (N, C, H, W).
+
+    The share and `sd` of gaussian are one for all images or, (N, 1, 1, 1), one for each.
+    """
     draw = torch.rand((len(x), 1, *x.shape[2:]), generator=generator).to(x.device)
     noisy = torch.where(draw < share / 2, x.amin((0, 2, 3), keepdim=True), x)
     return torch.where(draw > 1 - share / 2, x.amax((0, 2, 3), keepdim=True), noisy)
 
 
-def gaussian(x: Tensor, sd: float, generator: torch.Generator) -> Tensor:
+def gaussian(x: Tensor, sd: float | Tensor, generator: torch.Generator) -> Tensor:
     """Normal noise of standard deviation `sd`, in the unit of the inputs, added to every pixel. x (N, C, H, W)."""
     return x + sd * torch.randn(x.shape, generator=generator).to(x)
 
