@@ -9,7 +9,7 @@ from sklearn import metrics
 from torch import Tensor, nn
 
 from attrpriors.attribution import ExpectedGradients, Gradient
-from attrpriors.data import Dataset, Split
+from attrpriors.data import Dataset, Graph, Split
 from attrpriors.evaluate import (
     Evaluation,
     better,
@@ -274,6 +274,12 @@ def test_what_is_measured_of_a_table_with_a_graph(regression: Dataset) -> None:
     assert rows["gini"] == pytest.approx(-float(gini(ruler.phi, regression)))
     assert list(arrays["features"]) == list(regression.features)
     np.testing.assert_allclose(arrays["importance"], ruler.phi.abs().mean(0))
+
+
+def test_the_variation_is_that_of_the_own_graph_whatever_was_trained_on(regression: Dataset) -> None:
+    control = Graph(torch.tensor([[2], [4]]), torch.tensor([7.0]))
+    rows, _, ruler = evaluated(replace(regression, graph=control, own_graph=regression.graph))
+    assert rows["graph_variation"] == pytest.approx(float(graph_variation(ruler.phi, regression)))
 
 
 @pytest.mark.parametrize("k", [5, 20])

@@ -96,6 +96,7 @@ class Dataset:
     features: tuple[str, ...] = ()  # F names; empty for images
     groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # group -> feature indices
     graph: Graph | None = None
+    own_graph: Graph | None = None  # the data set's own, where `graph` is a control to train on in its place
     truth: Tensor | None = None  # (F,) bool, the features that matter where they are known (simulations)
     classes: tuple[str, ...] = ()  # their names, in the order of y; of a binary outcome those of 0 and 1
     scale: Scale | None = None  # of x, where the features have units of their own
@@ -127,7 +128,9 @@ class Dataset:
         """The same data set with its tensors on `device`."""
         if self.train.x.device == torch.device(device):
             return self
-        graph = self.graph and Graph(self.graph.edges.to(device), self.graph.weight.to(device))
+        graph, own = (
+            one and Graph(one.edges.to(device), one.weight.to(device)) for one in (self.graph, self.own_graph)
+        )
         truth = None if self.truth is None else self.truth.to(device)
         train, val, test = (part.to(device) for part in self.parts.values())
-        return replace(self, train=train, val=val, test=test, graph=graph, truth=truth)
+        return replace(self, train=train, val=val, test=test, graph=graph, own_graph=own, truth=truth)

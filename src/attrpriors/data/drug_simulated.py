@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from attrpriors.data import Dataset, Provenance
+from attrpriors.data.network import Choice
 from attrpriors.data.pairs import Screen, assemble
 
 WORLD = 1906_10670  # seeds network, lines and drugs
@@ -18,7 +19,12 @@ BRIDGES = 20  # edges between modules
 
 
 def load(
-    seed: int, drug_scale: float = 4.5, lines: int | None = None, validation: float = 0.1, test: float = 0.2
+    seed: int,
+    drug_scale: float = 4.5,
+    lines: int | None = None,
+    validation: float = 0.1,
+    test: float = 0.2,
+    graph: Choice = "own",
 ) -> Dataset:
     """The simulated screen, split by cell line; `truth` marks the genes of modules that a drug aims at."""
     screen = world()
@@ -30,6 +36,7 @@ def load(
         lines=lines,
         validation=validation,
         test=test,
+        graph=graph,
         provenance=Provenance("GDSC drug response", stand_in="simulated"),
         drivers=tuple(screen.expression.columns[: TARGETS * SIZE]),
     )

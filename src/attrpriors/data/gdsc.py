@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from attrpriors.data import Dataset, Provenance, gdsc_source
+from attrpriors.data.network import Choice
 from attrpriors.data.pairs import Screen, assemble
 from attrpriors.record import write
 
@@ -41,8 +42,12 @@ def load(
     lines: int | None = None,
     validation: float = 0.16,
     test: float = 0.2,
+    graph: Choice = "own",
 ) -> Dataset:
-    """Rows of (cell line, drug), split by cell line; an edge joins genes of a STRING score above `score`."""
+    """Rows of (cell line, drug), split by cell line; an edge joins genes of a STRING score above `score`.
+
+    graph: that network, or a control in its place (data.network).
+    """
     if score not in SCORES:
         raise ValueError(f"gdsc: score is {score}: expected one of {', '.join(map(str, SCORES))}")
     names = ("expression.csv.gz", "ic50.csv.gz", "genes.csv", SCORES[score])
@@ -65,6 +70,7 @@ def load(
         lines=lines,
         validation=validation,
         test=test,
+        graph=graph,
         provenance=Provenance("GDSC drug response", files={f"gdsc/{name}": TABLES[name] for name in names}),
     )
 

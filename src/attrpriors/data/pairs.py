@@ -13,6 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from attrpriors.data import Dataset, Graph, Provenance, Split
+from attrpriors.data.network import Choice, network
+from attrpriors.record.randomness import entropy
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ def assemble(
     test: float,
     provenance: Provenance,
     drivers: tuple[str, ...] = (),
+    graph: Choice = "own",
 ) -> Dataset:
     """Data set of `screen`: y is ln IC50 minus the training mean of its drug, which is the offset.
 
     drug_scale: value of the drug's own feature. lines: training lines to keep, None for all.
     validation, test: shares of the cell lines. drivers: genes that matter, where they are known.
+    graph: the network to train on, the screen's own or a control in its place.
     """
     if not 0 < drug_scale < np.inf:
         raise ValueError(f"{name}: drug_scale is {drug_scale}: expected a positive number")
@@ -52,6 +56,7 @@ def assemble(
     scaler = StandardScaler().fit(screen.expression.to_numpy()[kept["train"]])
     expression = torch.from_numpy(scaler.transform(screen.expression.to_numpy()).astype(np.float32))
     mean = drug_means(screen, rows["train"])
+    trained = network(graph, screen.edges, expression[kept["train"]].double().numpy(), entropy(seed, "graph"), name)
 
     def part(i: np.ndarray) -> Split:
         line, drug = screen.line[i], screen.drug[i]
@@ -71,9 +76,14 @@ def assemble(
         provenance=provenance,
         features=(*(f"drug={drug}" for drug in screen.drugs), *names),
         groups={"drug": tuple(range(drugs)), "gene": tuple(range(drugs, drugs + genes))},
-        graph=Graph(torch.from_numpy(screen.edges + drugs), torch.ones(screen.edges.shape[1])),
+        graph=unweighted(trained + drugs),
+        own_graph=unweighted(screen.edges + drugs) if graph != "own" else None,
         truth=torch.tensor([False] * drugs + [gene in drivers for gene in names]) if drivers else None,
     )
+
+
+def unweighted(edges: np.ndarray) -> Graph:
+    return Graph(torch.from_numpy(edges), torch.ones(edges.shape[1]))
 
 
 def split(count: int, seed: int, lines: int | None, validation: float, test: float, name: str) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ A metric is named `name` or `name/setting=level`; `better` knows its direction.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -206,7 +206,8 @@ class Evaluation:
         else:
             importance = phi.abs().mean(0)
             arrays = {"features": np.array(data.features), "importance": importance.cpu().numpy()}
-        if data.graph is not None:
+        if data.graph is not None:  # of the data set's own graph, whatever was trained on
+            data = replace(data, graph=data.own_graph or data.graph)
             measured += [("graph_variation", float(prior.graph_variation(phi, data)))]
         if data.truth is not None:
             truth, found = data.truth.cpu(), phi.abs().mean(0).cpu()
