@@ -115,7 +115,7 @@ def authors(folder: Path, models: int) -> str:
     if rate is None:
         return ""
     return (
-        f"\nThe authors' loop trains {rate:.2f} models a second with one reference a row (`{path.name}` of `make bench`): "
+        f"\nThe authors' loop trains {rate:.2f} models a second with one reference a row (`make bench`): "
         f"{models / rate / 3600:.1f} hours for the {models:,} of this table, without their evaluation.\n"
     )
 
