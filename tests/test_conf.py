@@ -29,13 +29,13 @@ from attrpriors.prior import NoPrior
 MODEL = {"linear": "binary", "mlp": "regression", "cnn": "images", "vgg16": "pictures", "resnet18": "pictures"}
 MODEL |= {"glorot_mlp": "regression", "affine": "redundant"}
 MODEL |= {"pooled_cnn": "images", "graph_network": "regression"}
-MODEL |= {"cnn_tanh": "images"}
+MODEL |= {"cnn_tanh": "images", "cnn_plain": "images"}
 OWN_MODEL = ("imported",)  # tests/test_imported.py
 ATTRIBUTION = dict.fromkeys(
     ("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "expected_gradients", "ruler", "ruler_100"),
     "images",
 )
-ATTRIBUTION |= {"log_probability_gradient": "images"}
+ATTRIBUTION |= dict.fromkeys(("log_probability_gradient", "loss_gradient", "integrated_gradients_black"), "images")
 ATTRIBUTION |= {f"probability/expected_gradients_{k}": "redundant" for k in (1, 2, 3, 4, 5)}
 ATTRIBUTION |= {f"probability/integrated_gradients_{steps}": "redundant" for steps in (3, 5, 50)}
 ATTRIBUTION |= {"probability/gradient": "redundant", "probability/log_gradient": "redundant"}
@@ -46,11 +46,13 @@ PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
     ("none", "gini", "l1_attribution", "l2_attribution", "irrelevant_attribution"), "binary"
 )
 PRIOR |= dict.fromkeys(("gini_l1", "l1_all", "l1_first", "l2_all", "l2_first", "sgl_all", "sgl_first"), "binary")
+PRIOR |= {f"total_variation_{name}": "images" for name in ("gradient", "log_probability", "integrated_gradients")}
+PRIOR |= dict.fromkeys(("input_gradient", "noise"), "images")
 TRAIN = {"ensemble": "binary", "ensemble_sgd": "binary", "benchmark": "regression", "convergence": "redundant"}
 TRAIN |= {"images": "images", "full_batch": "binary", "finetune": "regression"}
 TRAIN |= {"table": "binary"}
 TRAIN |= dict.fromkeys(("continued", "adversarial", "atex", "atex_code", "noise"), "images")
-EVALUATE = ("standard", "quick")
+EVALUATE = ("standard", "quick", "validation")
 OWN_EVALUATION = ("masking", "masking_kernel_shap", "convergence")  # tests/test_masking.py, and the experiments below
 OWN_EVALUATION += ("manipulation",)  # tests/test_manipulation.py, and the experiments below
 OWN_EVALUATION += ("saliency", "selection")  # tests/test_information.py, tests/test_selection.py, the experiments below
@@ -165,7 +167,7 @@ def test_every_prior_is_a_finite_number_to_train_through_with_a_weight(name: str
     penalty: Tensor = prior(model, data.train.x, data.train.y)
     assert penalty.shape == ()
     assert torch.isfinite(penalty)
-    assert penalty.requires_grad == (name != "none")
+    assert penalty.requires_grad == (name not in ("none", "noise"))
     assert isinstance(prior.weight, float)
     assert prior.weight >= 0
 

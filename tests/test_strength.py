@@ -2,6 +2,8 @@
 
 import pandas as pd
 import pytest
+import yaml
+from command import CONF, ROOT
 
 from attrpriors.table import strength_tables
 from attrpriors.table.strength import strengths
@@ -44,3 +46,11 @@ def test_nothing_is_chosen_on_test_rows_without_a_prior_free_run_or_of_one_weigh
     assert strengths(pd.concat([table(ROWS), table(ROWS, "accuracy")])).empty
     assert strengths(table(ROWS[1:])).empty
     assert strengths(table(ROWS[:2])).empty
+
+
+def test_the_weights_of_the_image_priors_are_those_chosen_on_validation() -> None:
+    found = strengths(pd.read_csv(ROOT / "results/images/path/table.csv"))
+    chosen = found[found["chosen"]].set_index("prior")["weight"]
+    written = {name: yaml.safe_load((CONF / "prior" / f"{name}.yaml").read_text())["weight"] for name in chosen.index}
+    assert len(written) == 5
+    assert written == chosen.to_dict()
