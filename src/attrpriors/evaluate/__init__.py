@@ -72,8 +72,9 @@ def better(metric: str) -> str:
     return DIRECTION.get(metric.split("/")[0].removeprefix("validation_"), "")
 
 
-def scores_of(model: nn.Module, x: Tensor, batch: int = 1000) -> Tensor:
-    """Scores (N, O) in eval mode, without a graph."""
+def scores_of(model: nn.Module, x: Tensor, batch: int | None = None) -> Tensor:
+    """Scores (N, O) in eval mode, without a graph, `batch` rows at once; None: 100 images (they fit a cache) or 1,000."""
+    batch = batch or (100 if x.ndim == 4 else 1000)
     with torch.no_grad(), evaluating(model):
         return torch.cat([model(rows) for rows in x.split(batch)])
 
