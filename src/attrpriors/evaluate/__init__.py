@@ -73,7 +73,7 @@ def better(metric: str) -> str:
 
 
 def scores_of(model: nn.Module, x: Tensor, batch: int | None = None) -> Tensor:
-    """Scores (N, O) in eval mode, without a graph, `batch` rows at once; None: 100 images (they fit a cache) or 1,000."""
+    """Scores (N, O) in eval mode, without a graph; `batch` None: 100 images at once, which fit a cache, 1,000 rows."""
     batch = batch or (100 if x.ndim == 4 else 1000)
     with torch.no_grad(), evaluating(model):
         return torch.cat([model(rows) for rows in x.split(batch)])
