@@ -11,15 +11,26 @@ from torch.optim import SGD
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as torchvision
 
-from attrpriors import evaluate
 from attrpriors.data import Dataset
+from attrpriors.evaluate import noise
 from attrpriors.model import linear
 from attrpriors.prior import NoPrior
 from attrpriors.train import Ensemble, Trainer
-from attrpriors.train.augment import Augmentation, gaussian, in_turn, noisy, rotate, salt_and_pepper, shift
+from attrpriors.train.augment import (
+    Augmentation,
+    crop,
+    flip,
+    gaussian,
+    in_turn,
+    noisy,
+    rotate,
+    salt_and_pepper,
+    shift,
+)
 from attrpriors.train.continued import Continued
 
-ALL = [shift(2), rotate(15), salt_and_pepper(0.3), gaussian(0.1), noisy(0.3, 0.1), in_turn([shift(1), rotate(5)])]
+ALL = [shift(2), rotate(15), crop(0.8), flip(), salt_and_pepper(0.3), gaussian(0.1), noisy(0.3, 0.1)]
+ALL += [in_turn([shift(1), rotate(5)])]
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -87,10 +98,34 @@ def test_a_rotation_turns_every_image_by_its_own_angle_as_torchvision_does() -> 
     assert turned.amax() <= x.amax()  # what comes in is of the image
 
 
+def test_a_crop_is_a_part_of_the_image_of_at_least_the_given_size_anywhere_in_it() -> None:
+    height, width = 6, 9
+    ramps = torch.stack(torch.meshgrid(torch.arange(6.0), torch.arange(9.0), indexing="ij")).repeat(200, 1, 1, 1)
+    down, right = crop(0.5)(ramps, seeded()).unbind(1)
+    steps = down[:, 3, 4] - down[:, 2, 4], right[:, 2, 5] - right[:, 2, 4]
+    torch.testing.assert_close(steps[0], steps[1])  # the part is not stretched
+    assert steps[0].min() > 0.5 - 1e-5
+    assert steps[0].max() < 1
+    assert steps[0].std() > 0.1
+    for middle, size in ((down[:, 2:4, 4].mean(1), height), (right[:, 2, 4], width)):
+        room = (1 - steps[0]) * size / 2
+        off = middle - (size - 1) / 2
+        assert (off.abs() <= room + 1e-4).all()
+        assert (off / room).min() < -0.9
+        assert (off / room).max() > 0.9
+
+
+def test_half_of_the_images_are_mirrored() -> None:
+    x = rows(200)
+    mirrored = (flip()(x, seeded()) == x.flip(3)).flatten(1).all(1)
+    assert torch.equal(flip()(x, seeded())[~mirrored], x[~mirrored])
+    assert 80 < mirrored.sum() < 120
+
+
 def test_noise_in_training_is_the_noise_of_the_evaluation() -> None:
     x = rows()
-    assert torch.equal(salt_and_pepper(0.2)(x, seeded()), evaluate.salt_and_pepper(x, 0.2, seeded()))
-    assert torch.equal(gaussian(0.2)(x, seeded()), evaluate.gaussian(x, 0.2, seeded()))
+    assert torch.equal(salt_and_pepper(0.2)(x, seeded()), noise.salt_and_pepper(x, 0.2, seeded()))
+    assert torch.equal(gaussian(0.2)(x, seeded()), noise.gaussian(x, 0.2, seeded()))
 
 
 def test_steps_follow_one_another_on_one_generator() -> None:
@@ -139,8 +174,9 @@ def test_a_setting_out_of_its_range_is_refused(make: Callable[[object], Augmenta
 
 
 def test_a_share_above_1_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"share is 1 at most; found 1\.5"):
-        salt_and_pepper(1.5)
+    for make in (salt_and_pepper, crop):
+        with pytest.raises(ValueError, match=r"share is 1 at most; found 1\.5"):
+            make(1.5)
 
 
 def test_an_ensemble_takes_no_augmentation() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from .. import evaluate
+from ..evaluate import noise
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -47,6 +47,32 @@ def rotate(degrees: float) -> Augmentation:
     return rotated
 
 
+def crop(share: float) -> Augmentation:
+    """A part of the image, `share` of its height and width or more, enlarged to the size of the whole, bilinear."""
+    positive(share=share)
+    if share > 1:
+        raise ValueError(f"augment: share is 1 at most; found {share!r}")
+
+    def cropped(x: Tensor, generator: torch.Generator) -> Tensor:
+        size = share + (1 - share) * torch.rand(len(x), generator=generator)
+        place = (1 - size) * (2 * torch.rand(2, len(x), generator=generator) - 1)  # of the centre, from -1 to 1
+        nothing = torch.zeros_like(size)
+        rows = [torch.stack([size, nothing, place[0]], 1), torch.stack([nothing, size, place[1]], 1)]
+        return sampled(x, torch.stack(rows, 1))
+
+    return cropped
+
+
+def flip() -> Augmentation:
+    """Half of the images are mirrored, left to right."""
+
+    def flipped(x: Tensor, generator: torch.Generator) -> Tensor:
+        half = torch.rand((len(x), 1, 1, 1), generator=generator).to(x.device) < 0.5
+        return torch.where(half, x.flip(3), x)
+
+    return flipped
+
+
 def sampled(x: Tensor, theta: Tensor) -> Tensor:
     """x (B, C, H, W) read at the places that the affine maps `theta` (B, 2, 3) send the pixels to."""
     grid = F.affine_grid(theta.to(x), list(x.shape), align_corners=False)
@@ -54,17 +80,17 @@ def sampled(x: Tensor, theta: Tensor) -> Tensor:
 
 
 def salt_and_pepper(share: float) -> Augmentation:
-    """A `share` of the pixels set to the lowest or highest value of the batch, as evaluate.salt_and_pepper."""
+    """A `share` of the pixels set to the lowest or highest value of the batch, as evaluate.noise.salt_and_pepper."""
     positive(share=share)
     if share > 1:
         raise ValueError(f"augment: share is 1 at most; found {share!r}")
-    return lambda x, generator: evaluate.salt_and_pepper(x, share, generator)
+    return lambda x, generator: noise.salt_and_pepper(x, share, generator)
 
 
 def gaussian(sd: float) -> Augmentation:
-    """Normal noise of standard deviation `sd`, in the unit of the inputs, as evaluate.gaussian."""
+    """Normal noise of standard deviation `sd`, in the unit of the inputs, as evaluate.noise.gaussian."""
     positive(sd=sd)
-    return lambda x, generator: evaluate.gaussian(x, sd, generator)
+    return lambda x, generator: noise.gaussian(x, sd, generator)
 
 
 def noisy(share: float, sd: float) -> Augmentation:
@@ -77,8 +103,8 @@ def noisy(share: float, sd: float) -> Augmentation:
     def changed(x: Tensor, generator: torch.Generator) -> Tensor:
         kind = torch.randint(3, (len(x), 1, 1, 1), generator=generator).to(x.device)
         level = torch.rand((len(x), 1, 1, 1), generator=generator).to(x.device)
-        peppered = evaluate.salt_and_pepper(x, share * level, generator)
-        disturbed = evaluate.gaussian(x, sd * level, generator)
+        peppered = noise.salt_and_pepper(x, share * level, generator)
+        disturbed = noise.gaussian(x, sd * level, generator)
         return torch.where(kind == 0, x, torch.where(kind == 1, peppered, disturbed))
 
     return changed

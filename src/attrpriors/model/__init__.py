@@ -4,15 +4,17 @@ import copy
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
-from .attribution.gradient import evaluating
-from .data import Dataset, Graph
+from ..attribution.gradient import evaluating
+from ..data import Dataset, Graph
+from .image import image_shape
+from .image import resnet18 as resnet18
+from .image import vgg16 as vgg16
+from .image import vgg16_imagenet as vgg16_imagenet
 
 
 def linear(data: Dataset) -> nn.Module:
@@ -154,46 +156,6 @@ def graph_network(data: Dataset, hidden: Sequence[int], channels: int = 4) -> nn
         width = units
     head = nn.Sequential(*layers, nn.Linear(width, data.outputs))
     return GraphNetwork(data.graph, data.train.x.shape[1], channels, head)
-
-
-def group_norm(channels: int, groups: int) -> nn.Module:
-    """Normalisation within one example, so that attributions of one row do not depend on the others."""
-    return nn.GroupNorm(groups, channels)
-
-
-def vgg16(data: Dataset, groups: int = 32, hidden: int = 512, dropout: float = 0.5) -> nn.Module:
-    """VGG16 for small images (Liu and Deng 2015): torchvision's layers, group normalisation, one hidden layer."""
-    width, height, breadth = image_shape(data, "vgg16")
-    if min(height, breadth) < 32:
-        raise ValueError(f"vgg16 needs images of 32 x 32 or more; {data.name} has {height} x {breadth}")
-    layers: list[nn.Module] = []
-    for units in torchvision.models.vgg.cfgs["D"]:
-        if units == "M":
-            layers += [nn.MaxPool2d(2)]
-            height, breadth = height // 2, breadth // 2
-        else:
-            layers += [nn.Conv2d(width, units, 3, padding=1), group_norm(units, groups), nn.ReLU()]
-            width = units
-    layers += [nn.Flatten(), nn.Linear(width * height * breadth, hidden), nn.ReLU(), nn.Dropout(dropout)]
-    return nn.Sequential(*layers, nn.Linear(hidden, data.outputs))
-
-
-def resnet18(data: Dataset, groups: int = 32) -> nn.Module:
-    """torchvision's ResNet18 with the CIFAR stem (3 x 3 convolution, no pooling) and group normalisation."""
-    width, _, _ = image_shape(data, "resnet18")
-    model = torchvision.models.resnet18(num_classes=data.outputs, norm_layer=partial(group_norm, groups=groups))
-    model.conv1 = nn.Conv2d(width, 64, 3, padding=1, bias=False)
-    model.maxpool = nn.Identity()
-    return model
-
-
-def image_shape(data: Dataset, model: str) -> tuple[int, int, int]:
-    """(C, H, W), or one sentence where the data set does not hold images."""
-    if len(data.shape) != 3:
-        raise ValueError(
-            f"{model} needs images (channels, height, width); {data.name} has features of shape {data.shape}"
-        )
-    return data.shape[0], data.shape[1], data.shape[2]
 
 
 def imported(data: Dataset, factory: str, arguments: Mapping[str, Any] | None = None) -> nn.Module:
