@@ -23,6 +23,9 @@ from .grid import stability as stability
 from .grid import strengths as strengths
 from .manipulation import attacked, manipulation
 from .masking import masking
+from .response import finetuning as finetuning
+from .response import responses as responses
+from .response import tuning as tuning
 from .saliency import saliency
 
 LEVEL = {
