@@ -26,6 +26,9 @@ from .maps import maps
 from .masking import masking
 from .path import path
 from .robustness import noise, noisy
+from .response import finetuning as finetuning
+from .response import responses as responses
+from .response import tuning as tuning
 from .saliency import saliency
 
 PAIRS = (("r2", "graph_variation"), ("roc_auc", "gini"), ("accuracy", "total_variation"))  # score, attribution
