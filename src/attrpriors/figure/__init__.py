@@ -25,10 +25,10 @@ from .manipulation import attacked, manipulation
 from .maps import maps
 from .masking import masking
 from .path import path
-from .robustness import noise, noisy
 from .response import finetuning as finetuning
 from .response import responses as responses
 from .response import tuning as tuning
+from .robustness import noise, noisy
 from .saliency import saliency
 
 PAIRS = (("r2", "graph_variation"), ("roc_auc", "gini"), ("accuracy", "total_variation"))  # score, attribution
