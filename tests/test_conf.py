@@ -56,12 +56,13 @@ OWN_EVALUATION += ("manipulation",)  # tests/test_manipulation.py, and the exper
 OWN_EVALUATION += ("saliency", "selection")  # tests/test_information.py, tests/test_selection.py, the experiments below
 OWN_EVALUATION += ("axioms",)  # tests/test_axioms.py, and the experiments below
 OWN_EVALUATION += ("comparators",)  # tests/test_comparators.py, and the experiments below
+OWN_EVALUATION += ("targets",)  # tests/test_targets.py, and the experiments below
 NO_NETWORK = {"model": ("trees",), "train": ("logistic", "boosting")}  # tests/test_classical.py, test_comparators.py
 OWN_COMMAND = {"bench": "python -m attrpriors.bench"}  # cards that are no experiment of run.py
 LAUNCHER = ("submitit", "slurm")  # tests/test_sweep.py
 # the embedded data set of the same family that takes the place of one with files
 EMBEDDED = {"mnist": "mnist_5k", "gdsc": "drug_simulated", "nhanes": "health_simulated"}
-EMBEDDED |= {"nhanes_paper": "health_simulated"}
+EMBEDDED |= {"nhanes_paper": "health_simulated", "beataml": "drug_simulated"}
 
 
 def names(group: str) -> list[str]:
@@ -121,6 +122,7 @@ def test_every_configuration_is_run_by_a_test() -> None:
     }
     groups |= {"train": TRAIN, "evaluate": EVALUATE + OWN_EVALUATION, "experiment": EXPERIMENTS}
     groups |= {"hydra/launcher": LAUNCHER, "comparator": names("comparator")}  # tests/test_comparators.py
+    groups |= {"contrast": names("contrast")}  # by the experiments below
     groups = {group: (*cases, *NO_NETWORK.get(group, ())) for group, cases in groups.items()}
     assert found == {f"{group}/{name}" for group, cases in groups.items() for name in cases} | {"config"}
 
@@ -202,6 +204,7 @@ def test_an_experiment_is_its_name_its_command_and_its_grid_of_choices_that_exis
     assert len(grid) > 1
     assert "prior" not in cfg.hydra.sweeper.params or any("prior=none" in job for job in grid)
     assert "comparator" not in cfg.hydra.sweeper.params or any("comparator=none" in job for job in grid)
+    assert "contrast" not in cfg.hydra.sweeper.params or any("contrast=none" in job for job in grid)
     # seeds aside, each job composes: an unknown choice or key would not
     kinds = {tuple(part for part in job if not part.startswith("seed=")) for job in grid}
     for job in kinds if "comparator" not in cfg.hydra.sweeper.params else []:  # else tests/test_comparators.py
@@ -234,7 +237,7 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
     if "comparator" in params:
         params["comparator"] = FEW[0].split("=")[1]
     grid = jobs([f"{key}={value}" for key, value in params.items()])
-    labels = table.columns.intersection(["prior", "weight", "attribution", "train", "comparator"])
+    labels = table.columns.intersection(["prior", "weight", "attribution", "train", "comparator", *params])
     assert len(table[labels].drop_duplicates()) == len(grid)
     assert f"quick/{name}" in EXPERIMENTS or list((tmp_path / name / "figures").glob("*.png"))
 
