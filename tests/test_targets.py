@@ -167,6 +167,14 @@ def test_a_set_of_the_most_important_genes_is_enriched_and_one_of_the_least_is_n
     assert again == rows
 
 
+def test_gene_sets_are_tested_where_no_target_is_known(screen: Dataset) -> None:
+    pytest.importorskip("gseapy")
+    rows, arrays = measured(replace(screen, targets={}), gene_sets="data")
+    assert rows["gene_sets_tested"] == 1
+    assert "target_auc" not in rows
+    assert "drugs" not in arrays
+
+
 def test_the_sets_of_the_data_set_are_tested_by_name(screen: Dataset) -> None:
     pytest.importorskip("gseapy")
     rows, arrays = measured(screen, gene_sets="data")

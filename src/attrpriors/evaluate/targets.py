@@ -38,34 +38,31 @@ class Targets(Evaluation):
         """As of Evaluation; the arrays also hold drugs (D,), drug_importance (D, G), targets (D, G), edges (2, E)."""
         self._check(data)
         rows, arrays = super().__call__(model, data, explain)
-        split = data.parts[self.part]
-        chosen = self._rows(data, split)
-        genes = np.array(data.groups["gene"])
-        at = torch.from_numpy(np.concatenate(list(chosen.values()))).to(split.x.device)
-        with torch.no_grad():
-            phi = estimated(explain, model, split.x[at], split.y[at])[0].abs().cpu().numpy()[:, genes]
-        parts = np.split(phi, np.cumsum([len(part) for part in chosen.values()])[:-1])
-        importance = np.stack([part.mean(0) for part in parts])  # (D, G)
-        names = np.array(data.features)[genes]
-        aims = np.stack([np.isin(names, data.targets.get(drug, ())) for drug in chosen])  # (D, G)
-        aimed = aims.any(1)
-        found = [*self._ranked(importance[aimed], aims[aimed])]
-        drugs = list(chosen)
-        for drug, gene in self.pairs:
-            rank = rankdata(-importance[drugs.index(drug)])[list(names).index(gene)]
-            found += [(f"target_rank/pair={drug} {gene}", float(rank))]
+        split, genes = data.parts[self.part], np.array(data.groups["gene"])
+        names, found = np.array(data.features)[genes], list[Row]()
+        if chosen := self._rows(data, split):
+            at = torch.from_numpy(np.concatenate(list(chosen.values()))).to(split.x.device)
+            with torch.no_grad():
+                phi = estimated(explain, model, split.x[at], split.y[at])[0].abs().cpu().numpy()[:, genes]
+            parts = np.split(phi, np.cumsum([len(part) for part in chosen.values()])[:-1])
+            importance = np.stack([part.mean(0) for part in parts])  # (D, G)
+            aims = np.stack([np.isin(names, data.targets.get(drug, ())) for drug in chosen])  # (D, G)
+            found += self._ranked(importance[aims.any(1)], aims[aims.any(1)]) if aims.any() else []
+            for drug, gene in self.pairs:
+                rank = rankdata(-importance[list(chosen).index(drug)])[list(names).index(gene)]
+                found += [(f"target_rank/pair={drug} {gene}", float(rank))]
+            arrays |= {"drugs": np.array(list(chosen)), "drug_importance": importance, "targets": aims}
         if self.gene_sets is not None:
             counted, scores = enriched(arrays["importance"][genes], names, self.gene_sets, data)
             found, arrays = found + counted, arrays | scores
+        if graph := data.own_graph or data.graph:
+            arrays |= {"edges": graph.edges.cpu().numpy()}
         named = "validation_" if self.part == "val" else ""
-        rows += [(named + metric, value) for metric, value in found]
-        graph = data.own_graph or data.graph
-        arrays |= {"drugs": np.array(drugs), "drug_importance": importance, "targets": aims}
-        return rows, arrays | ({"edges": graph.edges.cpu().numpy()} if graph else {})
+        return rows + [(named + metric, value) for metric, value in found], arrays
 
     def _check(self, data: Dataset) -> None:
-        """ValueError where the data set has no targets, or not what `pairs` asks for."""
-        if not data.targets:
+        """ValueError where the data set has neither targets nor genes for `gene_sets`, or not what `pairs` asks for."""
+        if not data.targets and (self.gene_sets is None or "gene" not in data.groups):
             raise ValueError(f"evaluate=targets needs a data set that knows the targets of drugs; {data.name} does not")
         for drug, gene in self.pairs:
             if f"drug={drug}" not in data.features or gene not in data.features:

@@ -17,6 +17,7 @@ from .axioms import axioms
 from .canvas import STYLE, Place, band, groups, half_width, panels, save, show_image, show_map, with_legend
 from .convergence import convergence
 from .curves import curves
+from .genes import genes, network
 from .grid import comparators as comparators  # captions of the report: these are drawn by table.grid
 from .grid import relied as relied
 from .grid import stability as stability
@@ -194,6 +195,21 @@ def _histories(place: Place) -> pd.DataFrame:
 
 
 KINDS = (  # in the order of a page
-    *(noise, scores, lorenz, features, maps, masking, convergence, axioms, curves, saliency, manipulation, attacked),
+    *(
+        noise,
+        scores,
+        lorenz,
+        features,
+        genes,
+        network,
+        maps,
+        masking,
+        convergence,
+        axioms,
+        curves,
+        saliency,
+        manipulation,
+        attacked,
+    ),
     history,
 )
