@@ -22,7 +22,7 @@ LINES, MODULES, SIZE, DRUGS = 200, 10, 20, 20  # SIZE genes a module
 TRIED = 18  # drugs of each line: not all pairs, and equally many for every split
 PATHWAYS = 3  # that any drug acts through, of SIZE genes each: the other genes drive nothing
 BRIDGES = 20  # edges between modules
-MODULE, COMMON = 0.3, 0.1  # shares of a gene's variance that its module and all genes share
+MODULE = 0.3  # share of a gene's variance that its module has in common
 LINE, NOISE = (
     0.3,
     0.7,
@@ -89,10 +89,9 @@ def world(seed: int, follows: Follows = "graph") -> Screen:
 
 
 def expressed(draws: np.random.Generator) -> np.ndarray:
-    """Expression (L, G) of variance 1: what a gene shares with its module, with all genes, and its own."""
+    """Expression (L, G) of variance 1: what a gene has in common with its module, and its own."""
     shared = np.repeat(draws.normal(size=(LINES, MODULES)), SIZE, axis=1)
-    common, own = draws.normal(size=(LINES, 1)), draws.normal(size=shared.shape)
-    return np.sqrt(MODULE) * shared + np.sqrt(COMMON) * common + np.sqrt(1 - MODULE - COMMON) * own
+    return np.sqrt(MODULE) * shared + np.sqrt(1 - MODULE) * draws.normal(size=shared.shape)
 
 
 def network(draws: np.random.Generator) -> np.ndarray:

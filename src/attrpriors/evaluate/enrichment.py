@@ -3,6 +3,7 @@
 Subramanian et al. 2005 (doi 10.1073/pnas.0506580102), on the mean |phi| of every gene, as Erion et al. 2021 (sec. 2.4).
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,16 +54,18 @@ def prerank(importance: pd.Series, sets: Mapping[str, tuple[str, ...]]) -> pd.Da
         import gseapy  # an extra: pip install gseapy
     except ImportError as error:
         raise ValueError("evaluate.gene_sets needs the package gseapy: pip install gseapy") from error
-    found = gseapy.prerank(
-        rnk=importance.sort_values(ascending=False),
-        gene_sets={name: list(genes) for name, genes in sets.items()},
-        min_size=SIZES[0],
-        max_size=SIZES[1],
-        permutation_num=PERMUTATIONS,
-        threads=1,
-        seed=0,
-        outdir=None,
-        no_plot=True,
-    ).res2d
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of pandas, about gseapy's own calls
+        found = gseapy.prerank(
+            rnk=importance.sort_values(ascending=False),
+            gene_sets={name: list(genes) for name, genes in sets.items()},
+            min_size=SIZES[0],
+            max_size=SIZES[1],
+            permutation_num=PERMUTATIONS,
+            threads=1,
+            seed=0,
+            outdir=None,
+            no_plot=True,
+        ).res2d
     table = found.set_index("Term")[["NES", "FDR q-val"]].astype(float).set_axis(["nes", "fdr"], axis=1)
     return table.sort_values("nes", ascending=False, kind="stable")
