@@ -13,7 +13,7 @@ from attrpriors import figure
 from attrpriors.data import Provenance
 from attrpriors.figure import canvas
 from attrpriors.figure.canvas import Place
-from attrpriors.figure.genes import NODES, around, compared
+from attrpriors.figure.genes import NODES, TOP, around, compared, layout
 from attrpriors.record import Outcome
 from attrpriors.table import summarise
 from attrpriors.table.runs import read
@@ -66,7 +66,7 @@ def test_bars_are_the_genes_of_the_drugs_whose_pair_was_told_and_bold_are_their_
     assert [label.get_text() for label in labels] == GENES[:-9:-1]
     assert [label.get_fontweight() for label in labels] == ["normal"] * 8
     assert [bar.get_width() for bar in axis.patches] == [*range(30, 22, -1), *np.arange(30, 22, -1) / 2]
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["none", "graph"]
+    assert [text.get_text() for text in picture.legends[0].get_texts()] == ["none", "graph"]
 
 
 def test_targets_are_bold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,19 @@ def test_neighbours_of_the_top_genes_are_there_up_to_a_number() -> None:
     part = around(hub, values)
     assert len(part) == NODES
     assert set(part) == {0, *range(100, 101 - NODES, -1)}
-    assert sum(top for _, top in part.nodes(data="top")) == 15
+    assert sum(top for _, top in part.nodes(data="top")) == TOP
+
+
+def test_parts_of_the_network_are_drawn_side_by_side() -> None:
+    parts = nx.disjoint_union_all([nx.path_graph(9), nx.complete_graph(4), nx.empty_graph(2)])
+    places = layout(parts)
+    assert set(places) == set(parts)
+    boxes = [np.stack([places[node] for node in nodes]) for nodes in nx.connected_components(parts)]
+    for i, box in enumerate(boxes):
+        for other in boxes[:i]:
+            apart = np.maximum(box.min(0) - other.max(0), other.min(0) - box.max(0))
+            assert apart.max() > 0.5
+    assert all(np.array_equal(places[node], layout(parts)[node]) for node in parts)
 
 
 def test_without_both_methods_there_is_no_picture() -> None:

@@ -6,10 +6,10 @@ import networkx as nx
 import numpy as np
 from matplotlib.figure import Figure
 
-from .canvas import COLOURS, Place, panels
+from .canvas import COLOURS, Place, panels, with_legend
 
 DRUGS, GENES = 4, 8  # panels, bars of each
-TOP, NODES = 15, 60  # most important genes of each method, and how many they are with their neighbours
+TOP, NODES = 10, 60  # most important genes of each method, and how many they are with their neighbours
 NETWORK = ("contrast", "comparator", "data.graph")  # labels that say which network, and what they say of no other one
 OWN = ("", "none", "own", "graph")
 
@@ -35,8 +35,7 @@ def genes(place: Place) -> Figure | None:
         for label, gene in zip(axis.get_yticklabels(), top, strict=True):
             label.set_fontweight("bold" if aims[methods[0]][0][listed.index(drug), gene] else "normal")
         axis.set(title=drug, xlabel="mean |attribution|", ylim=(len(top) - 0.5, -0.5))
-    axes[0].legend(fontsize=6, loc="lower right")
-    return figure
+    return with_legend(figure, axes[0])
 
 
 def network(place: Place) -> Figure | None:
@@ -49,7 +48,7 @@ def network(place: Place) -> Figure | None:
     alike = all(np.array_equal(first[0], other) for other in first)  # a simulated world has a network of its own
     values = np.stack([np.mean(importance[method][: None if alike else 1], 0) for method in methods])  # (methods, F)
     graph = around(nx.Graph(first[0].T.tolist()), values)
-    places: Any = nx.spring_layout(graph, k=2 / np.sqrt(len(graph)), iterations=200, seed=0)
+    places = layout(graph)
     names = place.arrays("features")[methods[0]][0]
     labels = {node: names[node] for node in graph if graph.nodes[node]["top"]}
     whose = "mean over runs" if alike else "the run with the lowest seed"
@@ -86,6 +85,19 @@ def around(graph: nx.Graph, values: np.ndarray) -> nx.Graph:
     part.add_nodes_from((node, {"top": node in top}) for node in sorted(top | set(near)))
     part.add_edges_from(sorted(tuple(sorted(edge)) for edge in graph.subgraph(part).edges))
     return part
+
+
+def layout(graph: nx.Graph) -> dict[int, np.ndarray]:
+    """A place for each node: springs within a connected part, and parts side by side, the largest first."""
+    places: dict[int, np.ndarray] = {}
+    width, x, y, height = 3 * np.sqrt(len(graph)), 0.0, 0.0, 0.0
+    for nodes in sorted(nx.connected_components(graph), key=lambda nodes: (-len(nodes), min(nodes))):
+        part, radius = graph.subgraph(sorted(nodes)), np.sqrt(len(nodes))
+        if x and x + 2 * radius > width:  # a new line
+            x, y, height = 0.0, y - height - 1, 0.0
+        places |= nx.spring_layout(part, iterations=200, seed=0, scale=radius, center=(x + radius, y - radius))
+        x, height = x + 2 * radius + 1, max(height, 2 * radius)
+    return places
 
 
 def compared(place: Place, importance: dict[str, Any]) -> list[str]:
