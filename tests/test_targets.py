@@ -11,8 +11,10 @@ import pytest
 import torch
 from rows import made_up
 from sklearn.metrics import roc_auc_score
+from test_conf import composed
 from torch import Tensor, nn
 
+from attrpriors.build import build
 from attrpriors.data import Dataset, Graph
 from attrpriors.evaluate.enrichment import enriched, gmt, prerank
 from attrpriors.evaluate.targets import Targets, crossed
@@ -99,6 +101,29 @@ def test_a_pair_is_told_by_the_place_of_its_gene_among_all(screen: Dataset) -> N
     ranks = {metric: value for metric, value in rows.items() if metric.startswith("target_rank")}
     expected = {"b gene2": 1.0, "b gene3": 3.0, "c gene7": 1.0}
     assert ranks == {f"target_rank/pair={pair}": rank for pair, rank in expected.items()}
+
+
+def test_the_known_pairs_of_gdsc_are_told_by_its_configuration(screen: Dataset) -> None:
+    cfg = composed("data=gdsc", "evaluate=targets_gdsc", "evaluate.permutations=9").evaluate
+    named = {
+        "a": "Dabrafenib",
+        "b": "Trametinib",
+        "c": "Alpelisib",
+        "gene0": "BRAF",
+        "gene2": "KRAS",
+        "gene7": "PIK3CA",
+    }
+    known = dict(zip(screen.features, screen.features, strict=True))
+    known |= {
+        f"drug={old}" if len(old) == 1 else old: f"drug={new}" if len(old) == 1 else new for old, new in named.items()
+    }
+    data = replace(screen, features=tuple(known.values()), targets={"Dabrafenib": ("BRAF",), "Trametinib": ("gene1",)})
+    with pytest.raises(ValueError, match="does not have both the drug Venetoclax and the gene BCL2"):
+        build(cfg, generator=torch.Generator())(linear(data), data, Planted(PLANTED))
+    cfg.pairs = list(cfg.pairs)[:3]
+    rows, _ = build(cfg, generator=torch.Generator())(linear(data), data, Planted(PLANTED))
+    ranks = {metric.partition("=")[2]: value for metric, value in rows if metric.startswith("target_rank")}
+    assert ranks == {"Dabrafenib BRAF": 1, "Trametinib KRAS": 1, "Alpelisib PIK3CA": 1}
 
 
 def test_a_drug_without_a_known_target_is_explained_for_its_pair_alone(screen: Dataset) -> None:
