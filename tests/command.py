@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -41,6 +43,9 @@ NARROW = {
     "mlp": ["model.hidden=[8]"],
     "glorot_mlp": ["model.hidden=[8]"],
     "affine": [],
+    "vgg16": ["model=vgg16_small", "model.channels=[4,4,4,4,4]", "model.groups=2", "model.hidden=8"],
+    "vgg16_small": ["model.channels=[4,4,4,4,4]", "model.groups=2", "model.hidden=8"],
+    "vgg16_imagenet": ["model.channels=[4,4,4,4,4]", "model.hidden=8"],
 }
 
 
@@ -65,6 +70,15 @@ def command(*arguments: str) -> Result:
     finally:
         HydraConfig.instance().cfg = job
     return Result(status, text.getvalue())
+
+
+def photographs(folder: Path) -> list[str]:
+    """24 colour images of 32 x 32 pixels in two classes below `folder`, as a small data set."""
+    for i, value in enumerate(np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), np.uint8)):
+        path = folder / "photographs" / ("day", "night")[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(value // (1 + i % 2)).save(path)
+    return ["data=image_folder", f"data.path={folder}/photographs", "data.size=32", *RULER]
 
 
 def jobs(overrides: list[str]) -> list[list[str]]:

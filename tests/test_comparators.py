@@ -19,7 +19,7 @@ from attrpriors.record.members import spread
 @pytest.mark.parametrize("name", names("comparator"))
 def test_every_comparator_is_trained_and_measured(name: str, binary: Dataset) -> None:
     data = replace(binary, features=("Age", *binary.features[1:]))
-    cfg = composed("experiment=comparators", f"comparator={name}")
+    cfg = composed("experiment=health", f"comparator={name}")
     with open_dict(cfg):
         small = [(cfg, "strengths", [0.5]), (cfg, "rates", [0.5]), (cfg.explain, "k", 5), (cfg.train, "epochs", 1)]
         for node, key, value in [*small, (cfg.train, "trees", [2]), (cfg.model, "hidden", [8])]:

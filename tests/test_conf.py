@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from command import CONF, MEASURED, NARROW, ROOT, RULER, SMALL, command, jobs, planned
+from command import CONF, MEASURED, NARROW, ROOT, RULER, SMALL, command, jobs, photographs, planned
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig
@@ -29,13 +29,15 @@ from attrpriors.prior import NoPrior
 MODEL = {"linear": "binary", "mlp": "regression", "cnn": "images", "vgg16": "pictures", "resnet18": "pictures"}
 MODEL |= {"glorot_mlp": "regression", "affine": "redundant"}
 MODEL |= {"pooled_cnn": "images", "graph_network": "regression"}
-MODEL |= {"cnn_tanh": "images"}
+MODEL |= {"cnn_tanh": "images", "cnn_plain": "images"}
+MODEL |= {"vgg16_small": "pictures"}
 OWN_MODEL = ("imported",)  # tests/test_imported.py
+OWN_MODEL += ("vgg16_imagenet",)  # of 138 million parameters: tests/test_model.py, and the experiments below
 ATTRIBUTION = dict.fromkeys(
     ("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "expected_gradients", "ruler", "ruler_100"),
     "images",
 )
-ATTRIBUTION |= {"log_probability_gradient": "images"}
+ATTRIBUTION |= dict.fromkeys(("log_probability_gradient", "loss_gradient", "integrated_gradients_black"), "images")
 ATTRIBUTION |= {f"probability/expected_gradients_{k}": "redundant" for k in (1, 2, 3, 4, 5)}
 ATTRIBUTION |= {f"probability/integrated_gradients_{steps}": "redundant" for steps in (3, 5, 50)}
 ATTRIBUTION |= {"probability/gradient": "redundant", "probability/log_gradient": "redundant"}
@@ -46,11 +48,17 @@ PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
     ("none", "gini", "l1_attribution", "l2_attribution", "irrelevant_attribution"), "binary"
 )
 PRIOR |= dict.fromkeys(("gini_l1", "l1_all", "l1_first", "l2_all", "l2_first", "sgl_all", "sgl_first"), "binary")
+PRIOR |= {f"total_variation_{name}": "images" for name in ("gradient", "log_probability", "integrated_gradients")}
+PRIOR |= dict.fromkeys(("input_gradient", "noise"), "images")
+PRIOR |= dict.fromkeys(
+    ("total_variation_cifar", "total_variation_gradient_cifar", "total_variation_imagenet"), "images"
+)
 TRAIN = {"ensemble": "binary", "ensemble_sgd": "binary", "benchmark": "regression", "convergence": "redundant"}
 TRAIN |= {"images": "images", "full_batch": "binary", "finetune": "regression"}
 TRAIN |= {"table": "binary"}
 TRAIN |= dict.fromkeys(("continued", "adversarial", "atex", "atex_code", "noise"), "images")
-EVALUATE = ("standard", "quick")
+TRAIN |= {"cifar": "images", "imagenet": "images"}
+EVALUATE = ("standard", "quick", "validation")
 OWN_EVALUATION = ("masking", "masking_kernel_shap", "convergence")  # tests/test_masking.py, and the experiments below
 OWN_EVALUATION += ("manipulation",)  # tests/test_manipulation.py, and the experiments below
 OWN_EVALUATION += ("saliency", "selection")  # tests/test_information.py, tests/test_selection.py, the experiments below
@@ -63,6 +71,7 @@ LAUNCHER = ("submitit", "slurm")  # tests/test_sweep.py
 # the embedded data set of the same family that takes the place of one with files
 EMBEDDED = {"mnist": "mnist_5k", "gdsc": "drug_simulated", "nhanes": "health_simulated"}
 EMBEDDED |= {"nhanes_paper": "health_simulated", "beataml": "drug_simulated"}
+EMBEDDED |= {"cifar10": "image_folder"}  # made-up photographs
 
 
 def names(group: str) -> list[str]:
@@ -167,7 +176,7 @@ def test_every_prior_is_a_finite_number_to_train_through_with_a_weight(name: str
     penalty: Tensor = prior(model, data.train.x, data.train.y)
     assert penalty.shape == ()
     assert torch.isfinite(penalty)
-    assert penalty.requires_grad == (name != "none")
+    assert penalty.requires_grad == (name not in ("none", "noise"))
     assert isinstance(prior.weight, float)
     assert prior.weight >= 0
 
@@ -223,7 +232,8 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
         monkeypatch.setattr(pictures_of_grids, "draw", lambda folder, models, selected: None)
     cfg = composed(f"experiment={name}")
     chosen = cfg.hydra.runtime.choices
-    small = [*SMALL[EMBEDDED.get(chosen.data, chosen.data)], *NARROW[chosen.model]]
+    embedded = EMBEDDED.get(chosen.data, chosen.data)
+    small = [*(SMALL.get(embedded) or photographs(tmp_path)), *NARROW[chosen.model]]
     if chosen.evaluate in MEASURED:
         small = [part for part in small if part not in RULER] + MEASURED[chosen.evaluate]
     small += [f"train.{key}=1" for key in ("epochs", "finetune") if key in cfg.train]

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from attrpriors.table.beside import collect as beside
 from attrpriors.table.crossed import DRAWS, draws, influence
-from attrpriors.table.grid import pages, wide
+from attrpriors.table.grid import authors, pages, wide
 from attrpriors.table.selection import BEST, ONE, chosen, differences, summary
 
 
@@ -161,3 +161,16 @@ def test_published_numbers_stand_beside_the_measured_ones(tmp_path: Path) -> Non
     assert f"{-gaps['t'].iloc[0]:.1f} / 22.2" in text
     assert "/ 0.782" in text
     assert "– / –" in text
+
+
+def test_what_the_authors_loop_would_need_is_said_where_a_benchmark_stands_by(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "quick" / "health"
+    folder.mkdir(parents=True)
+    assert authors(folder, 7200) == ""
+    (tmp_path / "results" / "bench").mkdir()
+    path = tmp_path / "results" / "bench" / "ensemble.csv"
+    path.write_text('case,models_per_second\nensemble,9\n"serial, authors, default matmul",0.5\n')
+    assert "0.50 models a second" in authors(folder, 7200)
+    assert "4.0 hours for the 7,200" in authors(folder, 7200)
+    path.write_text("case,models_per_second\nensemble,9\n")
+    assert authors(folder, 7200) == ""

@@ -14,13 +14,12 @@ from attrpriors.evaluate import (
     Evaluation,
     better,
     completeness_error,
-    gaussian,
     performance,
     roc_auc,
-    salt_and_pepper,
     scores_of,
     validation_score,
 )
+from attrpriors.evaluate.noise import gaussian, salt_and_pepper
 from attrpriors.model import linear
 from attrpriors.prior import gini, graph_variation, total_variation
 
@@ -247,10 +246,45 @@ def test_what_is_measured_of_images(images: Dataset) -> None:
     assert set(rows) == {"validation_accuracy", "accuracy", "log_loss"} | noises | attributions
     assert rows["accuracy/salt_and_pepper=0"] == rows["accuracy/gaussian=0"] == rows["accuracy"]
     assert rows["total_variation"] == pytest.approx(float(total_variation(ruler.phi, images)))
-    assert set(arrays) == {"image", "phi"}
+    assert set(arrays) == {"image", "phi", "class", "noisy", "level", "predicted", "noisy_class"}
+    assert list(arrays["class"]) == [str(int(c)) for c in ruler.y.unique()]
     assert arrays["image"].shape == arrays["phi"].shape == (len(ruler.y.unique()), 1, 8, 8)
     brightest = arrays["image"].mean((1, 3)).argmax(1)
     assert list(brightest) == [3 * c for c in ruler.y.unique()]  # one of each class, in order
+
+
+def test_one_image_is_kept_under_every_noise_with_its_predicted_classes(images: Dataset) -> None:
+    torch.manual_seed(0)
+    model, named = linear(images), replace(images, classes=("top", "middle", "low"))
+    _, arrays = Evaluation({"salt_and_pepper": [0.5], "gaussian": [0.0, 5]}, 4, seeded())(model, named, Ruler())
+    assert list(arrays["level"]) == ["", "salt_and_pepper=0.5", "gaussian=0", "gaussian=5"]
+    assert arrays["noisy_class"] == named.classes[images.test.y[0]]
+    pictures = torch.from_numpy(arrays["noisy"])
+    assert torch.equal(pictures[[0, 2]], images.test.x[[0, 0]])
+    changed = (pictures != images.test.x[0]).flatten(1).double().mean(1)
+    assert changed[1].item() == pytest.approx(0.5, abs=0.2)
+    assert changed[3] == 1
+    assert list(arrays["predicted"]) == [named.classes[i] for i in scores_of(model, pictures).argmax(1)]
+
+
+def test_of_many_classes_an_answer_among_the_first_five_counts_as_well() -> None:
+    scores = torch.arange(11.0, 0, -1).repeat(4, 1)  # the first class is the first answer, the fifth the fifth
+    rows = dict(performance(scores, split([0, 4, 5, 10], kind=torch.int64), "classes"))
+    assert (rows["accuracy"], rows["top_5_accuracy"]) == (0.25, 0.5)
+    assert "top_5_accuracy" not in dict(performance(scores[:, :10], split([0, 4, 5, 9], kind=torch.int64), "classes"))
+
+
+def test_choosing_measures_the_validation_rows_and_leaves_the_test_rows_unread(images: Dataset) -> None:
+    unread = replace(images, test=replace(images.test, x=torch.zeros_like(images.test.x)))
+    swapped = replace(images, test=images.val, val=images.test)
+    found, expected = [], []
+    for data, part, rows in ((unread, "val", found), (swapped, "test", expected)):
+        torch.manual_seed(0)
+        rows += Evaluation({"gaussian": [0.1]}, 4, seeded(), part)(linear(images), data, Ruler())[0]
+    assert found == [(f"validation_{metric}", value) for metric, value in expected[1:]]
+    assert all(better(metric) for metric, _ in found)
+    with pytest.raises(ValueError, match=r"^evaluate\.part is test or val; found 'train'$"):
+        Evaluation({}, 4, seeded(), "train")  # type: ignore[arg-type]
 
 
 def test_what_is_measured_of_a_table_with_a_graph(regression: Dataset) -> None:

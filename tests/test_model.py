@@ -1,12 +1,16 @@
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+import torchvision
+from safetensors.torch import save_file
 from torch import nn
 
 from attrpriors.data import Dataset, Provenance, Split
-from attrpriors.model import cnn, linear, mlp, resnet18, vgg16
+from attrpriors.model import cnn, linear, mlp, resnet18, vgg16, vgg16_imagenet
 
 SMALL: dict[str, Callable[[Dataset], nn.Module]] = {
     "linear": linear,
@@ -95,6 +99,67 @@ def test_networks_for_images_refuse_tables(name: str, build: Callable[[Dataset],
 def test_vgg16_refuses_small_images() -> None:
     with pytest.raises(ValueError, match=r"^vgg16 needs images of 32 x 32 or more; pictures has 28 x 28$"):
         vgg16(pictures(28))
+
+
+def test_vgg16_of_few_channels_keeps_its_layers() -> None:
+    model = vgg16(pictures(32), groups=2, hidden=8, channels=[2, 4, 6, 8, 10])
+    widths = [layer.out_channels for layer in model if isinstance(layer, nn.Conv2d)]
+    assert widths == [2, 2, 4, 4, 6, 6, 6, 8, 8, 8, 10, 10, 10]
+    with pytest.raises(ValueError, match=r"^vgg16 has five blocks with channels; found \[8, 8\]$"):
+        vgg16(pictures(32), channels=[8, 8])
+
+
+# VGG16 for photographs
+
+FEW = {"hidden": 6, "channels": [2, 2, 2, 2, 3]}
+
+
+def test_vgg16_for_photographs_has_the_parameters_of_torchvisions_by_name_and_shape() -> None:
+    data = pictures(32)
+    with torch.device("meta"):  # 138 million parameters, none of them made
+        models = vgg16_imagenet(data), torchvision.models.vgg16(num_classes=10)
+    own, theirs = ({name: value.shape for name, value in model.state_dict().items()} for model in models)
+    assert own == theirs
+    layers = [[layer for layer in model.modules() if not list(layer.children())] for model in models]
+    kinds, expected = ([type(layer) for layer in some if not isinstance(layer, nn.Flatten)] for some in layers)
+    assert kinds == expected  # torchvision's flattens in its forward pass
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
+def test_vgg16_for_photographs_begins_from_pretrained_weights(name: str, tmp_path: Path) -> None:
+    data = pictures(40)
+    first, path = vgg16_imagenet(data, **FEW).eval(), tmp_path / name
+    (torch.save if name.endswith("pth") else save_file)(first.state_dict(), path)
+    again = vgg16_imagenet(data, pretrained=str(path), **FEW).eval()
+    scores = first(data.train.x)
+    assert scores.shape == (2, 10)
+    assert torch.equal(again(data.train.x), scores)
+
+
+def test_of_other_classes_the_last_layer_starts_anew(tmp_path: Path) -> None:
+    data, path = pictures(32), tmp_path / "weights.pth"
+    torch.save(vgg16_imagenet(data, **FEW).state_dict(), path)
+    known = torch.load(path)
+    own = vgg16_imagenet(replace(data, outputs=12), pretrained=str(path), **FEW).state_dict()
+    assert [name for name in own if own[name].shape != known[name].shape] == [
+        "classifier.6.weight",
+        "classifier.6.bias",
+    ]
+    assert all(torch.equal(own[name], known[name]) for name in own if not name.startswith("classifier.6"))
+
+
+def test_pretrained_weights_that_are_not_there_or_of_another_network_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"^model\.pretrained: .*nothing\.pth is not a file$"):
+        vgg16_imagenet(pictures(32), pretrained=str(tmp_path / "nothing.pth"), **FEW)
+    torch.save(nn.Linear(2, 3).state_dict(), tmp_path / "other.pth")
+    with pytest.raises(ValueError, match=r"other\.pth holds other parameters than this model"):
+        vgg16_imagenet(pictures(32), pretrained=str(tmp_path / "other.pth"), **FEW)
+
+
+def test_vgg16_for_photographs_refuses_other_images() -> None:
+    for data, shape in ((pictures(28), r"\(3, 28, 28\)"), (pictures(32, channels=1), r"\(1, 32, 32\)")):
+        with pytest.raises(ValueError, match=rf"^vgg16_imagenet needs colour images of 32 x 32 or more; .* {shape}$"):
+            vgg16_imagenet(data, **FEW)
 
 
 def test_the_cnn_refuses_images_that_its_poolings_use_up() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from attrpriors.attribution import (
     Attribution,
@@ -12,8 +13,10 @@ from attrpriors.attribution import (
     Gradient,
     InputXGradient,
     IntegratedGradients,
+    OnScale,
 )
 from attrpriors.data import Dataset
+from attrpriors.model import linear
 from attrpriors.prior import (
     AttributionPrior,
     NoPrior,
@@ -29,10 +32,11 @@ from attrpriors.prior import (
     l2_attribution,
     l2_weights,
     sparse_group_lasso,
+    squared_norm,
     total_variation,
 )
 
-PENALTIES = [total_variation, graph_variation, gini, gini_l1, l1_attribution, l2_attribution]
+PENALTIES = [total_variation, graph_variation, gini, gini_l1, l1_attribution, l2_attribution, squared_norm]
 ATTRIBUTIONS: dict[str, Callable[[Tensor], Attribution]] = {
     "gradient": lambda background: Gradient(),
     "input_x_gradient": lambda background: InputXGradient(),
@@ -272,3 +276,14 @@ def test_a_penalty_on_weights_refuses_other_layers_and_names(images: Dataset) ->
         WeightPrior(1.0, l1_weights, "last")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^prior.weight is a finite number, 0 or more; found -1$"):
         WeightPrior(-1, l1_weights, "all")
+
+
+def test_the_squared_norm_is_of_each_row_and_its_prior_on_a_loss_gradient_is_double_backpropagation(
+    images: Dataset,
+) -> None:
+    phi = torch.tensor([[[[1.0, 2.0]]], [[[2.0, 4.0]]]])
+    assert squared_norm(phi) == (1 + 4 + 4 + 16) / 2
+    model, x, y = linear(images).double(), images.train.x.double().requires_grad_(), images.train.y
+    prior = AttributionPrior(1.0, squared_norm, OnScale("log_probability", Gradient), images)
+    (slope,) = torch.autograd.grad(F.cross_entropy(model(x), y, reduction="sum"), x)
+    torch.testing.assert_close(prior(model, x, y), slope.square().sum((1, 2, 3)).mean())

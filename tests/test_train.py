@@ -254,3 +254,15 @@ def test_epochs_must_be_given() -> None:
 def test_nothing_is_printed_where_there_is_no_terminal(binary: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
     trained(binary, NoPrior(), finetune=1)
     assert capfd.readouterr() == ("", "")
+
+
+def test_statistics_taken_anew_are_those_of_the_named_rows_under_the_weights_of_the_epoch(images: Dataset) -> None:
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 3))
+    trainer(statistics=12).fit(model, images, NoPrior())
+    with torch.no_grad():
+        seen = model[0](images.train.x[:12])  # two batches of 6: the mean over batches is the mean over rows
+    torch.testing.assert_close(model[1].running_mean, seen.mean((0, 2, 3)))
+    batches = torch.stack([batch.var((0, 2, 3)) for batch in seen.split(6)])
+    torch.testing.assert_close(model[1].running_var, batches.mean(0))
+    assert trained(images, NoPrior())[1].equals(trained(images, NoPrior(), statistics=0)[1])

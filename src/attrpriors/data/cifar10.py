@@ -105,4 +105,5 @@ def dataset(name: str, images: Images, provenance: Provenance, train: int, valid
         val=part(val_rows),
         test=part(np.flatnonzero(is_test)),
         provenance=provenance,
+        classes=tuple(CLASSES),
     )

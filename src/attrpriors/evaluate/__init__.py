@@ -17,11 +17,13 @@ from .. import prior
 from ..attribution import Attribution, ExpectedGradients
 from ..attribution.gradient import evaluating, select
 from ..data import Dataset, Output, Split
+from .noise import NOISE
 
 Row = tuple[str, float]
 
 DIRECTION = {
     "accuracy": "higher",
+    "top_5_accuracy": "higher",  # the class is among the five highest scores; where there are more than ten
     "log_loss": "lower",
     "roc_auc": "higher",
     "average_precision": "higher",
@@ -76,8 +78,9 @@ def better(metric: str) -> str:
     return DIRECTION.get(metric.split("/")[0].removeprefix("validation_"), "")
 
 
-def scores_of(model: nn.Module, x: Tensor, batch: int = 1000) -> Tensor:
-    """Scores (N, O) in eval mode, without a graph."""
+def scores_of(model: nn.Module, x: Tensor, batch: int | None = None) -> Tensor:
+    """Scores (N, O) in eval mode, without a graph, `batch` rows at once; None: 100 images, to fit a cache, or 1,000."""
+    batch = batch or (100 if x.ndim == 4 else 1000)
     with torch.no_grad(), evaluating(model):
         return torch.cat([model(rows) for rows in x.split(batch)])
 
@@ -87,6 +90,8 @@ def performance(scores: Tensor, split: Split, output: Output) -> Iterator[Row]:
     y = split.y.cpu()
     if output == "classes":
         yield "accuracy", float((scores.argmax(1).cpu() == y).double().mean())
+        if scores.shape[1] > 10:
+            yield "top_5_accuracy", float((scores.topk(5).indices.cpu() == y[:, None]).any(1).double().mean())
         yield "log_loss", float(F.cross_entropy(scores.cpu().double(), y))
         return
     score = scores.reshape(-1).cpu().double()
@@ -133,21 +138,6 @@ def roc_auc(score: np.ndarray, y: np.ndarray) -> float:
     return float(below.sum() / (2 * len(negative) * len(positive)))
 
 
-def salt_and_pepper(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """A `share` of each image's pixels set to the lowest or highest value of all, equally often. x (N, C, H, W)."""
-    draw = torch.rand((len(x), 1, *x.shape[2:]), generator=generator).to(x.device)
-    noisy = torch.where(draw < share / 2, x.amin((0, 2, 3), keepdim=True), x)
-    return torch.where(draw > 1 - share / 2, x.amax((0, 2, 3), keepdim=True), noisy)
-
-
-def gaussian(x: Tensor, sd: float, generator: torch.Generator) -> Tensor:
-    """Normal noise of standard deviation `sd`, in the unit of the inputs, added to every pixel. x (N, C, H, W)."""
-    return x + sd * torch.randn(x.shape, generator=generator).to(x)
-
-
-NOISE = {"salt_and_pepper": salt_and_pepper, "gaussian": gaussian}
-
-
 @dataclass
 class Evaluation:
     """What is measured of every run of a table, under one ruler.
@@ -173,24 +163,36 @@ class Evaluation:
     def __call__(
         self, model: nn.Module, data: Dataset, explain: Attribution
     ) -> tuple[list[Row], dict[str, np.ndarray]]:
-        """Rows, and the arrays that figures need: image and phi (M, C, H, W), or features and importance (F,)."""
+        """Rows, and the arrays that figures need: image and phi (M, C, H, W), or features and importance (F,).
+
+        Of images also the class of each, and one image under noise of L levels (L, C, H, W), as it is predicted.
+        """
         split = data.parts[self.part]
         attribution_rows, arrays = self._attributions(model, data, split, explain)  # first: noise does not choose rows
         rows = [*performance(scores_of(model, split.x), split, data.output)]
-        if len(data.shape) == 3:
-            rows += self._robustness(model, split, data.output)
+        if len(data.shape) == 3 and data.output == "classes":
+            noisy_rows, noisy = self._robustness(model, split, data)
+            rows, arrays = rows + noisy_rows, arrays | noisy
         if self.part == "val":
             return [(f"validation_{metric}", value) for metric, value in rows + attribution_rows], arrays
         score, value = validation_score(model, data)
         return [(f"validation_{score}", value), *rows, *attribution_rows], arrays
 
-    def _robustness(self, model: nn.Module, split: Split, output: Output) -> Iterator[Row]:
-        for kind, levels in self.noise.items():
-            for level in levels:
-                x = NOISE[kind](split.x, level, self.generator)
-                for metric, value in performance(scores_of(model, x), split, output):
-                    if metric == "accuracy":
-                        yield f"accuracy/{kind}={level:g}", value
+    def _robustness(self, model: nn.Module, split: Split, data: Dataset) -> tuple[list[Row], dict[str, np.ndarray]]:
+        """Accuracy at each level; and the first image of the part, then with each noise, as it is predicted."""
+        rows: list[Row] = []
+        level_of, images, first = [""], [split.x[0].cpu()], [scores_of(model, split.x[:1])]
+        for name, level in ((name, level) for name, levels in self.noise.items() for level in levels):
+            x = NOISE[name](split.x, level, self.generator)
+            scores = scores_of(model, x)
+            rows.append((f"accuracy/{name}={level:g}", dict(performance(scores, split, data.output))["accuracy"]))
+            level_of.append(f"{name}={level:g}")
+            images.append(x[0].cpu().clone())  # not the others
+            first.append(scores[:1])
+        names = class_names(data)
+        predicted, truth = names[torch.cat(first).argmax(1).cpu()], names[int(split.y[0])]
+        noisy = torch.stack(images).numpy()
+        return rows, {"level": np.array(level_of), "noisy": noisy, "predicted": predicted, "noisy_class": truth}
 
     def _attributions(
         self, model: nn.Module, data: Dataset, split: Split, explain: Attribution
@@ -204,6 +206,7 @@ class Evaluation:
             measured += [("total_variation", float(prior.total_variation(phi, data)))]
             first = [int((y == c).nonzero()[0]) for c in range(data.outputs) if (y == c).any()][:10]
             arrays = {"image": x[first].cpu().numpy(), "phi": phi[first].cpu().numpy()}
+            arrays["class"] = class_names(data)[y[first].long().cpu()]
         else:
             importance = phi.abs().mean(0)
             arrays = {"features": np.array(data.features), "importance": importance.cpu().numpy()}
@@ -216,6 +219,11 @@ class Evaluation:
         if len(error):
             measured += [("standard_error", float(error.mean() / phi.abs().mean()))]
         return [*measured, ("completeness_error", completeness_error(model, x, y, phi, data.train.x))], arrays
+
+
+def class_names(data: Dataset) -> np.ndarray:
+    """(O,) their names, or their numbers."""
+    return np.array(data.classes or range(data.outputs)).astype(str)
 
 
 def estimated(explain: Attribution, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..evaluate import NOISE
 from ..record import HISTORY
 from ..table.runs import PLACE, Runs
+from ..table.strength import strengths as chosen_strengths
 from .axioms import axioms
-from .canvas import STYLE, Place, band, groups, half_width, panels, save, show_image, show_map, with_legend
+from .canvas import STYLE, Place, band, groups, half_width, panels, save, with_legend
 from .convergence import convergence
 from .curves import curves
 from .genes import genes, network
@@ -23,79 +23,42 @@ from .grid import relied as relied
 from .grid import stability as stability
 from .grid import strengths as strengths
 from .manipulation import attacked, manipulation
+from .maps import maps
 from .masking import masking
+from .path import path
+from .robustness import noise, noisy
 from .saliency import saliency
 
-LEVEL = {
-    "salt_and_pepper": "fraction of pixels set to black or white",
-    "gaussian": "standard deviation (unit of the inputs)",
-    "fgsm": "bound (share of the pixels' range)",
-}
 PAIRS = (("r2", "graph_variation"), ("roc_auc", "gini"), ("accuracy", "total_variation"))  # score, attribution
-SHOWN = 10  # methods of one picture with a row or panel each, images, features
+SHOWN = 10  # methods of one picture with a panel each, features
 
 
 def draw(runs: Runs, table: pd.DataFrame) -> None:
     """Write figures/KIND_DATA_MODEL.png and .pdf for every kind and every place that has what it needs."""
     folder = runs.folder / "figures"
     folder.mkdir(exist_ok=True)
-    for stale in (path for kind in KINDS for path in folder.glob(f"{kind.__name__}_*.*")):
+    for stale in (file for kind in KINDS for file in folder.glob(f"{kind.__name__}_*.*")):
         stale.unlink(missing_ok=True)
     for (data, source, model), rows in runs.rows.groupby(PLACE, sort=False):
         part = table.merge(rows[[*PLACE, "method"]].drop_duplicates())
         place = Place(runs.folder, f"{data} ({source}), model {model}", rows, part)
+        of_chosen = without_unchosen(place)
         for kind in KINDS:
             with mpl.rc_context(STYLE):
-                if figure := kind(place):
+                if figure := kind(place if kind is path else of_chosen):
                     save(figure, folder / f"{kind.__name__}_{data}_{model}")
 
 
-def noise(place: Place) -> Figure | None:
-    """Accuracy against the level of noise: a panel a kind, a curve a method; level 0 is the plain accuracy."""
-    table = place.table.join(place.table["metric"].str.extract(r"^accuracy/(?P<kind>.+)=(?P<level>.+)$"))
-    kinds = list(table["kind"].dropna().unique())
-    if not kinds:
-        return None
-    figure, axes = panels(len(kinds), place, "bands: 95 % intervals")
-    for kind, axis in zip(kinds, axes, strict=True):
-        clean = table[table["metric"] == "accuracy"].assign(level=0)
-        curves = pd.concat([clean, table[table["kind"] == kind]]).astype({"level": float})
-        for method, curve in groups(curves.sort_values("level", kind="stable"), "method"):
-            axis.plot(curve["level"], curve["mean"], label=method, marker="o", **place.styles[method])
-            color = place.styles[method]["color"]
-            axis.fill_between(curve["level"], curve["low"], curve["high"], color=color, alpha=0.2, linewidth=0)
-        axis.set(xlabel=LEVEL.get(kind, kind), ylabel="test accuracy", ylim=(0, 1.02))
-        axis.set_title(f"{kind.replace('_', ' ')}{' noise' if kind in NOISE else ''}")
-    return with_legend(figure, axes[0])
-
-
-def maps(place: Place) -> Figure | None:
-    """Attribution maps under their images: a row a method, of the run with its lowest seed."""
-    images, phis = place.arrays("image"), place.arrays("phi")
-    methods = [method for method in phis if method in images]
-    if not methods:
-        return None
-    rows: list[tuple[str, np.ndarray]] = []
-    last = np.empty(0)
-    for method in methods[:SHOWN]:
-        if not np.array_equal(images[method][0], last):
-            last = images[method][0]
-            rows.append(("image", last[:SHOWN]))
-        rows.append((method, phis[method][0][:SHOWN]))
-    columns = max(len(pictures) for _, pictures in rows)
-    figure = Figure(figsize=(0.75 * columns + 2.2, 0.78 * len(rows) + 0.6), layout="constrained")
-    for line, (name, pictures) in zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True):
-        line[0].set_ylabel(name.replace(", ", "\n"), rotation=0, ha="right", va="center")
-        for axis, picture in zip(line, pictures, strict=False):
-            shown = show_image(axis, picture) if name == "image" else show_map(axis, picture)
-        for axis in line:
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set_visible(False)
-    bar = figure.colorbar(shown, ax=figure.axes, aspect=30, ticks=[shown.norm.vmin, 0, shown.norm.vmax])
-    bar.set_ticklabels(["lowers the score", "0", "raises the score"])
-    more = f"; {SHOWN} of {len(methods)} methods" if len(methods) > SHOWN else ""
-    figure.suptitle(f"{place.name}{more}; maps of the run with the lowest seed, each on its own symmetric scale")
-    return figure
+def without_unchosen(place: Place) -> Place:
+    """The place, of priors that were tried at several strengths with the chosen ones alone."""
+    found = chosen_strengths(place.table)
+    if found.empty:
+        return place
+    kept = [
+        table.merge(found[["prior", "weight", "chosen"]], how="left").query("chosen != False").drop(columns="chosen")
+        for table in (place.rows, place.table)
+    ]
+    return Place(place.folder, place.name, *kept)
 
 
 def lorenz(place: Place) -> Figure | None:
@@ -195,21 +158,6 @@ def _histories(place: Place) -> pd.DataFrame:
 
 
 KINDS = (  # in the order of a page
-    *(
-        noise,
-        scores,
-        lorenz,
-        features,
-        genes,
-        network,
-        maps,
-        masking,
-        convergence,
-        axioms,
-        curves,
-        saliency,
-        manipulation,
-        attacked,
-    ),
-    history,
+    *(noise, path, scores, lorenz, features, genes, network, maps, noisy, masking, convergence, axioms, curves),
+    *(saliency, manipulation, attacked, history),
 )

@@ -37,6 +37,7 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 LINES = ("-", "--", ":", "-.")
+MARKERS = "osD^vPX"
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,11 @@ def half_width(values: pd.DataFrame) -> pd.Series:
     return stats.t.ppf(0.975, len(values) - 1) * values.sem()
 
 
-def panels(count: int, place: Place, note: str, height: float = 2.5) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels `height` inches high, four a row at most."""
+def panels(count: int, place: Place, note: str, height: float = 2.5, width: float = 3) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels `height` inches high and `width` wide, four a row at most."""
     columns = min(count, 4)
     lines = -(-count // columns)
-    figure = Figure(figsize=(max(3 * columns, 4.5) + 1, height * lines + 0.4), layout="constrained")
+    figure = Figure(figsize=(max(width * columns, 4.5) + 1, height * lines + 0.4), layout="constrained")
     axes = list(figure.subplots(lines, columns, squeeze=False).flat)
     for axis in axes[count:]:
         axis.remove()
@@ -131,14 +132,15 @@ def with_legend(figure: Figure, axis: Axes, title: str = "prior") -> Figure:
     return figure
 
 
-def show_image(axis: Axes, image: np.ndarray) -> Any:
-    """An image (C, H, W), from its lowest to its highest value, in grey or colour."""
-    scaled = (image - image.min()) / (np.ptp(image) or 1)
-    return axis.imshow(scaled.mean(0) if len(image) != 3 else scaled.transpose(1, 2, 0), cmap="gray")
+def show_image(axis: Axes, image: np.ndarray, like: np.ndarray | None = None) -> Any:
+    """An image (C, H, W) in grey or colour, from the lowest to the highest value of its own or of the image `like`."""
+    low, high = (image.min(), image.max()) if like is None else (like.min(), like.max())
+    scaled = ((image - low) / (high - low or 1)).clip(0, 1)
+    return axis.imshow(scaled.mean(0) if len(image) != 3 else scaled.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1)
 
 
-def show_map(axis: Axes, phi: np.ndarray) -> Any:
-    """Attributions (C, H, W), summed over the channels, on a symmetric scale."""
+def show_map(axis: Axes, phi: np.ndarray, limit: float = 0) -> Any:
+    """Attributions (C, H, W), summed over the channels, from -limit to limit; 0: the largest of them."""
     summed = phi.sum(0)
-    limit = np.abs(summed).max() or 1
+    limit = limit or np.abs(summed).max() or 1
     return axis.imshow(summed, cmap="RdBu_r", vmin=-limit, vmax=limit)

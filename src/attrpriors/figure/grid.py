@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ..record import ARRAYS
 from .canvas import COLOURS, LINES, STYLE, save
@@ -62,7 +63,7 @@ def style(names: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
 
 def comparators(title: str, grid: pd.DataFrame, part: pd.DataFrame, shares: dict[str, pd.DataFrame]) -> Figure:
     """The paper's four panels: ROC-AUC, Gini, validation ROC-AUC against Gini along the strengths, Lorenz curves."""
-    figure = Figure(figsize=(9, 7.5), layout="constrained")
+    figure = Figure(figsize=(9, 7.5), layout=ConstrainedLayoutEngine(rect=(0.02, 0, 0.98, 1)))  # room for long names
     axes = figure.subplots(2, 2)
     order = part.groupby("comparator")["roc_auc"].mean().sort_values().index
     for axis, metric in zip(axes[0], ("roc_auc", "gini"), strict=True):
@@ -87,10 +88,11 @@ def bars(axis: Axes, part: pd.DataFrame, metric: str, order: list[str]) -> None:
     """Mean and standard error of each comparator."""
     values = part.groupby("comparator")[metric].agg(["mean", "sem"]).reindex(order)
     colours = ["#0072B2" if name == "gini_eg" else "0.75" for name in order]
-    axis.barh(order, values["mean"], xerr=values["sem"].fillna(0), color=colours, error_kw={"linewidth": 0.8})
+    places = range(len(order))
+    axis.barh(places, values["mean"], xerr=values["sem"].fillna(0), color=colours, error_kw={"linewidth": 0.8})
+    axis.set_yticks(places, order, fontsize=6)
     low = 0.5 if metric == "roc_auc" else 0.0
     axis.set(xlabel=f"test {metric}".replace("_", " ") if low else "Gini of mean |EG|", xlim=(low, None))
-    axis.tick_params(axis="y", labelsize=6)
 
 
 def strengths(place: str, grid: pd.DataFrame) -> Figure:

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from ..build import build
 from .rule import Finding
 
-HOLDS, FAILS, ABSENT = "holds", "does not hold on our data", "not run here"
+HOLDS, FAILS, OPEN, ABSENT = "holds", "does not hold on our data", "undecided", "not run here"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def _judged(results: Path, claim: Claim) -> Verdict:
         finding = found(claim.rule, rows)
     except (FileNotFoundError, LookupError):
         return Verdict(claim, ABSENT)
-    return Verdict(claim, HOLDS if finding.holds else FAILS, finding.text, _data(claim.rule, rows))
+    word = OPEN if finding.holds is None else HOLDS if finding.holds else FAILS
+    return Verdict(claim, word, finding.text, _data(claim.rule, rows))
 
 
 def _data(rule: Mapping[str, Any], rows: pd.DataFrame) -> str:

@@ -72,7 +72,8 @@ def refresh(results: Path, experiments: Path = EXPERIMENTS) -> Path:
     content = environment.get_template("page.html").render(
         verdicts=verdicts,
         counts=[
-            (word, sum(one.word == word for one in verdicts)) for word in (claims.HOLDS, claims.FAILS, claims.ABSENT)
+            (word, sum(one.word == word for one in verdicts))
+            for word in (claims.HOLDS, claims.FAILS, claims.OPEN, claims.ABSENT)
         ],
         checks=check.checks(results, experiments / "reproduce.yaml"),
         sections=sections(results, experiments, verdicts),

@@ -24,13 +24,13 @@ class Finding(NamedTuple):
 
     value: float  # which an expected range is about
     text: str
-    holds: bool
+    holds: bool | None  # None: too few runs to tell
 
 
 def difference(
     rows: pd.DataFrame, metric: str, of: Labels, against: Labels, above: float | None = None, below: float | None = None
 ) -> Finding:
-    """`of` minus `against`, paired by seed: the whole interval is above, or below, the bound."""
+    """`of` minus `against`, paired by seed: the whole interval is above, or below, the bound; else undecided."""
     one, other = chosen(rows, metric, of), chosen(rows, metric, against)
     gap = (one - other).dropna()
     low, high = interval(gap)
@@ -41,7 +41,7 @@ def difference(
 def level(
     rows: pd.DataFrame, metric: str, of: Labels, above: float | None = None, below: float | None = None
 ) -> Finding:
-    """The mean of `of`: its whole interval is above, or below, the bound."""
+    """The mean of `of`: its whole interval is above, or below, the bound; undecided where it includes it."""
     values = chosen(rows, metric, of)
     return Finding(values.mean(), told(values), beyond(*interval(values), above, below))
 
@@ -57,7 +57,10 @@ def ratio(
 
 
 def wins(rows: pd.DataFrame, metrics: str, of: Labels, against: Labels) -> Finding:
-    """`of` has the better mean in so many of the metrics (a regular expression) that chance would not (binomial)."""
+    """`of` has the better mean in so many of the metrics (a regular expression) that chance would not (binomial).
+
+    Undecided where it is ahead in most, but not in so many.
+    """
     names = [name for name in rows["metric"].unique() if pd.Series([name]).str.fullmatch(metrics).item()]
     if not names:
         raise LookupError(f"no metric {metrics}")
@@ -65,7 +68,7 @@ def wins(rows: pd.DataFrame, metrics: str, of: Labels, against: Labels) -> Findi
     ahead = sum(gap < 0 if better(name) == "lower" else gap > 0 for name, gap in zip(names, gaps, strict=True))
     p = stats.binomtest(ahead, len(names), alternative="greater").pvalue
     text = f"{ahead} of {len(names)} metrics (one-sided binomial p = {p:.2g}), n = {len(chosen(rows, names[0], of))}"
-    return Finding(ahead, text, p < SIGNIFICANT)
+    return Finding(ahead, text, True if p < SIGNIFICANT else None if 2 * ahead > len(names) else False)
 
 
 def axioms(
@@ -115,5 +118,8 @@ def told(values: pd.Series) -> str:
     return f"{values.mean():.3g}{bounds}, n = {len(values)}"
 
 
-def beyond(low: float, high: float, above: float | None, below: float | None) -> bool:
-    return (above is None or low > above) and (below is None or high < below)
+def beyond(low: float, high: float, above: float | None, below: float | None) -> bool | None:
+    """Whether the interval is beyond the bounds; None where it includes one of them, or is not known."""
+    if (above is None or low > above) and (below is None or high < below):
+        return True
+    return False if (above is not None and high <= above) or (below is not None and low >= below) else None

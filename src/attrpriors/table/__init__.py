@@ -23,8 +23,10 @@ from ..evaluate import NOISE, better
 from ..record import FAILURE, sentence, write
 from .comparison import compare
 from .runs import COST, METHOD, PLACE, Runs, read
+from .strength import strengths
 
 CAPTION = "mean ± half-width of the 95 % t interval (number of runs); ↑ higher is better, ↓ lower is better"
+STRENGTH = "the strongest weight within a point of the prior-free accuracy"
 ARROW = {"higher": " ↑", "lower": " ↓", "": ""}
 LATEX = {"±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--"}
 
@@ -73,7 +75,7 @@ def collect(folder: Path) -> None:
         raise ValueError(f"{folder} has no finished run ({len(runs.failed)} failed or unfinished)")
     table = summarise(runs)
     rows = runs.rows[~runs.rows["metric"].isin(COST)].drop(columns=["setting", "member", "method"])
-    pages = list(wide_tables(table))
+    pages = [*wide_tables(table), *strength_tables(table)]
     files = {
         "table.csv": table.drop(columns="method").to_csv(index=False, na_rep="nan").encode(),
         "comparison.csv": compare(runs).to_csv(index=False, na_rep="nan").encode(),
@@ -85,7 +87,7 @@ def collect(folder: Path) -> None:
     for name, content in files.items():
         write(folder / name, content)
     figure.draw(runs, table)
-    main = [page for page in pages if not page.topic]
+    main = [page for page in pages if page.topic in ("", STRENGTH)]
     print(f"\n{_markdown(main, runs.failed)}\ntable: {folder / 'table.csv'}", flush=True)
 
 
@@ -136,6 +138,16 @@ def wide_tables(table: pd.DataFrame) -> Iterator[Page]:
             noise = " noise" if setting in NOISE else ""
             yield Page(place, f"{measured} under {setting}{noise}, by level", _wide(part, levels))
         yield Page(place, "cost", _cost(part))
+
+
+def strength_tables(table: pd.DataFrame) -> Iterator[Page]:
+    """Which strength of each prior is chosen, in a table of validation rows."""
+    found = strengths(table)
+    for (data, source, model), part in found.groupby(PLACE, sort=False):
+        chosen = part[part["chosen"]].drop(columns=[*PLACE, "chosen"])
+        tried = part.groupby("prior", sort=False)["weight"].agg(lambda values: ", ".join(f"{v:g}" for v in values))
+        cells = chosen.assign(tried=chosen["prior"].map(tried)).round(4)
+        yield Page(f"{data} ({source}), model {model}", STRENGTH, cells)
 
 
 def _wide(place: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from .runs import COST, Runs
 from .selection import CHOOSES, COLLAPSED, KEY, chosen, differences, summary
 
 CAPTION = "mean ± standard error over replicates; strength: the median; collapsed: replicates with a test ROC-AUC below"
+AUTHORS = "serial, authors, default matmul"  # case of the benchmark
 SHOWN = 5  # messages of failed runs
 
 
@@ -33,6 +34,7 @@ def collect(runs: Runs) -> None:
     records = manifests(runs)
     for page in [*pages(table, compared), Page("cost", "", cost(records))]:
         text += f"\n### {page.title}\n\n{page.cells.to_markdown(index=False, disable_numparse=True)}\n"
+    text += authors(runs.folder, sum(max(len(record["members"]), 1) for record in records))
     if len(runs.failed):
         text += f"\nFailed or unfinished runs: {len(runs.failed)}.\n"
         text += "".join(f"- {message}\n" for message in runs.failed["message"].unique()[:SHOWN])
@@ -102,6 +104,20 @@ def cost(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
     table.loc["all"] = table.sum()
     shown = table.assign(models=table["models"].astype(int), seconds=table["seconds"].map("{:.0f}".format))
     return shown.assign(**{"models a second": (table["models"] / table["seconds"]).map("{:.2f}".format)}).reset_index()
+
+
+def authors(folder: Path, models: int) -> str:
+    """What the authors' loop would need for as many networks, if the results that hold the folder hold a benchmark."""
+    path = next((parent / "bench" / "ensemble.csv" for parent in folder.parents if (parent / "bench").exists()), None)
+    if path is None:
+        return ""
+    rate = pd.read_csv(path).set_index("case")["models_per_second"].get(AUTHORS)
+    if rate is None:
+        return ""
+    return (
+        f"\nThe authors' loop trains {rate:.2f} models a second with one reference a row (`make bench`): "
+        f"{models / rate / 3600:.1f} hours for the {models:,} of this table, without their evaluation.\n"
+    )
 
 
 def wide(rows: pd.DataFrame) -> pd.DataFrame:

@@ -29,7 +29,16 @@ class Continued(Trainer):
 
     def fit(self, model: nn.Module, data: Dataset, prior: Prior) -> pd.DataFrame:
         """Train `model` in place. One row an epoch, as Trainer."""
-        first = Trainer(self.epochs, self.batch_size, self.optimizer, self.generator, schedule=self.schedule)
+        first = Trainer(
+            self.epochs,
+            self.batch_size,
+            self.optimizer,
+            self.generator,
+            schedule=self.schedule,
+            statistics=self.statistics,
+            augment=self.augment,
+        )
+        first.changes = self.changes
         plain = first.fit(model, data, NoPrior()).assign(phase="plain")
         seed = torch.randint(2**62, (), generator=self.generator)  # for every scheme, so that their batches are paired
         self.draws = torch.Generator().manual_seed(int(seed))

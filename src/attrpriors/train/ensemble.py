@@ -42,6 +42,8 @@ class Ensemble(Trainer):
         super().__post_init__()
         if isinstance(self.members, bool) or not isinstance(self.members, int) or self.members < 1:
             raise ValueError(f"train.members is a whole number, 1 or more; found {self.members!r}")
+        if self.augment or self.statistics:
+            raise ValueError("train.augment and train.statistics are for single networks (train=images)")
 
     def fit_members(
         self,

@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import torch
@@ -17,6 +17,8 @@ from .. import progress
 from ..data import Dataset, Output
 from ..evaluate import validation_score
 from ..prior import NoPrior, Prior
+from ..record.randomness import stream
+from .augment import Augmentation
 
 
 def task_loss(scores: Tensor, y: Tensor, output: Output) -> Tensor:
@@ -52,6 +54,8 @@ class Trainer:
     schedule: Callable[[Optimizer], LRScheduler] | None = None  # stepped once an epoch
     watch: Callable[[nn.Module, Dataset], Mapping[str, float]] | None = None  # columns more of the history
     statistics: int = 0  # training rows that BatchNorm's statistics are taken of after each epoch; 0: the running ones
+    augment: Augmentation | None = None  # what is done to the images of a step before anything else
+    changes: torch.Generator = field(init=False, repr=False)  # of `augment`, which does not move the batches
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("finetune", 0), ("statistics", 0)):
@@ -60,6 +64,7 @@ class Trainer:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"train.{name} is a whole number, {least} or more; found {value!r}")
+        self.changes = stream(self.generator.initial_seed(), "augment")
 
     def fit(self, model: nn.Module, data: Dataset, prior: Prior) -> pd.DataFrame:
         """Train `model` in place. One row an epoch: epoch, phase, loss, penalty, the validation score, seconds."""
@@ -88,8 +93,9 @@ class Trainer:
             start = time.perf_counter()
             loss, penalty = self._epoch(model, data, prior, optimizer, epoch)
             seconds = time.perf_counter() - start
-            if self.statistics:  # a prior's steps can leave the running ones behind
-                update_bn(data.train.x[: self.statistics].split(self.batch_size or len(data.train)), model)
+            if self.statistics:  # the running ones can stay behind the weights
+                batches = data.train.x[: self.statistics].split(self.batch_size or len(data.train))
+                update_bn((self.shown(x) for x in batches), model)
             if schedule:
                 schedule.step()
             yield {"loss": loss, "penalty": penalty, "seconds": seconds}
@@ -114,7 +120,7 @@ class Trainer:
         self, model: nn.Module, data: Dataset, prior: Prior, optimizer: Optimizer, rows: Tensor
     ) -> tuple[Tensor, Tensor]:
         """One step on the training rows numbered `rows` (B,). Task loss and penalty; FloatingPointError on NaN."""
-        x, y = data.train.x[rows], data.train.y[rows]
+        x, y = self.shown(data.train.x[rows]), data.train.y[rows]
         loss = self.loss(model, x, y, data.output)
         penalty = prior(model, x, y)  # after the task's forward pass, which moves BatchNorm's statistics
         total = loss + prior.weight * penalty
@@ -124,6 +130,10 @@ class Trainer:
         total.backward()
         optimizer.step()
         return loss.detach(), penalty.detach()
+
+    def shown(self, x: Tensor) -> Tensor:
+        """Rows as a step has them: augmented."""
+        return self.augment(x, self.changes) if self.augment else x
 
     def loss(self, model: nn.Module, x: Tensor, y: Tensor, output: Output) -> Tensor:
         """What a step minimises beside the prior: the task's loss; a scheme of its own has another."""

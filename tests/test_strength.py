@@ -1,0 +1,56 @@
+"""The strength of an image prior: by the paper's rule, on validation rows."""
+
+import pandas as pd
+import pytest
+import yaml
+from command import CONF, ROOT
+
+from attrpriors.table import strength_tables
+from attrpriors.table.strength import strengths
+
+PLACE = {"data": "digits", "source": "real", "model": "cnn"}
+
+
+def table(rows: list[tuple[str, float, float]], metric: str = "validation_accuracy") -> pd.DataFrame:
+    """(prior, weight, mean) as rows of a summary."""
+    return pd.DataFrame(rows, columns=["prior", "weight", "mean"]).assign(metric=metric, **PLACE)
+
+
+ROWS = [
+    *(("none", 0, 0.990), ("smooth", 0.1, 0.9801), ("smooth", 1.0, 0.985), ("smooth", 10.0, 0.97)),
+    *(("flat", 0.1, 0.995), ("flat", 2.0, 0.981), ("flat", 30.0, 0.99)),
+]
+
+
+def test_the_strongest_weight_within_a_point_of_the_prior_free_accuracy_is_chosen() -> None:
+    found = strengths(table(ROWS))
+    assert found[found["chosen"]][["prior", "weight"]].to_numpy().tolist() == [["smooth", 1.0], ["flat", 30.0]]
+    assert found["limit"].tolist() == pytest.approx([0.98] * 6)
+    (page,) = strength_tables(table(ROWS))
+    assert page.place == "digits (real), model cnn"
+    assert page.cells["tried"].tolist() == ["0.1, 1, 10", "0.1, 2, 30"]
+
+
+def test_a_prior_that_costs_more_at_every_weight_has_none_chosen() -> None:
+    found = strengths(table([("none", 0, 0.99), ("smooth", 0.1, 0.97), ("smooth", 1.0, 0.9)]))
+    assert not found["chosen"].any()
+
+
+def test_models_choose_for_themselves() -> None:
+    plain = table([("none", 0, 0.9), ("smooth", 1.0, 0.88), ("smooth", 0.1, 0.9)]).assign(model="plain")
+    found = strengths(pd.concat([table(ROWS), plain]))
+    assert found[found["chosen"] & (found["model"] == "plain")]["weight"].tolist() == [0.1]
+
+
+def test_nothing_is_chosen_on_test_rows_without_a_prior_free_run_or_of_one_weight() -> None:
+    assert strengths(pd.concat([table(ROWS), table(ROWS, "accuracy")])).empty
+    assert strengths(table(ROWS[1:])).empty
+    assert strengths(table(ROWS[:2])).empty
+
+
+def test_the_weights_of_the_image_priors_are_those_chosen_on_validation() -> None:
+    found = strengths(pd.read_csv(ROOT / "results/images/path/table.csv"))
+    chosen = found[found["chosen"]].set_index("prior")["weight"]
+    written = {name: yaml.safe_load((CONF / "prior" / f"{name}.yaml").read_text())["weight"] for name in chosen.index}
+    assert len(written) == 5
+    assert written == chosen.to_dict()
