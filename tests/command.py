@@ -34,6 +34,7 @@ MEASURED |= {"saliency": [*RULER, "evaluate.grids=2"]}
 MEASURED |= {"selection": ["explain.k=5", "evaluate.rows=10", "evaluate.trainer.epochs=1"]}
 AXIOMS = ["explain.k=5", "evaluate.explained=2", "evaluate.repeats=2", "evaluate.methods.kernel_shap.samples=10"]
 MEASURED |= {"axioms": AXIOMS}
+MEASURED |= {"targets": [*RULER, "evaluate.per_drug=2", "evaluate.permutations=9", "evaluate.pairs=[]"]}
 NARROW = {
     "pooled_cnn": ["model.channels=[2,3]"],
     "graph_network": ["model.channels=1", "model.hidden=[8]"],

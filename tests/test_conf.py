@@ -66,13 +66,14 @@ OWN_EVALUATION += ("manipulation",)  # tests/test_manipulation.py, and the exper
 OWN_EVALUATION += ("saliency", "selection")  # tests/test_information.py, tests/test_selection.py, the experiments below
 OWN_EVALUATION += ("axioms",)  # tests/test_axioms.py, and the experiments below
 OWN_EVALUATION += ("comparators",)  # tests/test_comparators.py, and the experiments below
+OWN_EVALUATION += ("targets", "targets_gdsc")  # tests/test_targets.py, and the experiments below
 # tests/test_classical.py, test_comparators.py, test_regression.py
 NO_NETWORK = {"model": ("trees",), "train": ("logistic", "boosting", "regression", "per_drug_ridge")}
 OWN_COMMAND = {"bench": "python -m attrpriors.bench"}  # cards that are no experiment of run.py
 LAUNCHER = ("submitit", "slurm")  # tests/test_sweep.py
 # the embedded data set of the same family that takes the place of one with files
 EMBEDDED = {"mnist": "mnist_5k", "gdsc": "drug_simulated", "nhanes": "health_simulated"}
-EMBEDDED |= {"nhanes_paper": "health_simulated"}
+EMBEDDED |= {"nhanes_paper": "health_simulated", "beataml": "drug_simulated"}
 EMBEDDED |= {"cifar10": "image_folder"}  # made-up photographs
 
 
@@ -133,10 +134,9 @@ def test_every_configuration_is_run_by_a_test() -> None:
         "prior": PRIOR,
     }
     groups |= {"train": TRAIN, "evaluate": EVALUATE + OWN_EVALUATION, "experiment": EXPERIMENTS}
-    groups |= {
-        "hydra/launcher": LAUNCHER,
-        "comparator": names("comparator"),
-    }  # tests/test_comparators.py, test_response.py
+    groups |= {"hydra/launcher": LAUNCHER}
+    groups |= {"comparator": names("comparator")}  # tests/test_comparators.py, test_response.py
+    groups |= {"contrast": names("contrast")}  # by the experiments below
     groups = {group: (*cases, *NO_NETWORK.get(group, ())) for group, cases in groups.items()}
     assert found == {f"{group}/{name}" for group, cases in groups.items() for name in cases} | {"config"}
 
@@ -218,6 +218,7 @@ def test_an_experiment_is_its_name_its_command_and_its_grid_of_choices_that_exis
     assert len(grid) > 1
     assert "prior" not in cfg.hydra.sweeper.params or any("prior=none" in job for job in grid)
     assert "comparator" not in cfg.hydra.sweeper.params or any(job[0].endswith("none") for job in grid)
+    assert "contrast" not in cfg.hydra.sweeper.params or any("contrast=none" in job for job in grid)
     # seeds aside, each job composes: an unknown choice or key would not
     kinds = {tuple(part for part in job if not part.startswith("seed=")) for job in grid}
     for job in kinds if "comparator" not in cfg.hydra.sweeper.params else []:  # else tests/test_comparators.py
@@ -251,7 +252,7 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
     if "comparator" in params:
         params["comparator"] = few[0].split("=")[1]
     grid = jobs([f"{key}={value}" for key, value in params.items()])
-    labels = table.columns.intersection(["prior", "weight", "attribution", "train", "comparator"])
+    labels = table.columns.intersection(["prior", "weight", "attribution", "train", "comparator", *params])
     assert len(table[labels].drop_duplicates()) == len(grid)
     assert f"quick/{name}" in EXPERIMENTS or list((tmp_path / name / "figures").glob("*.png"))
 

@@ -209,9 +209,9 @@ def test_a_missing_cuda_device_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert_refused([*HEALTH, "device=cuda"], r"device=cuda needs a CUDA device, found none", tmp_path)
 
 
-@pytest.mark.parametrize("data", ["mnist", "cifar10", "cifar10_jpeg", "gdsc", "nhanes", "nhanes_paper"])
+@pytest.mark.parametrize("data", ["mnist", "cifar10", "cifar10_jpeg", "gdsc", "nhanes", "nhanes_paper", "beataml"])
 def test_a_missing_data_file_is_named_with_what_to_do(data: str, tmp_path: Path) -> None:
-    arguments = [f"data={data}", f"data.root={tmp_path / 'data'}"]
+    arguments = [f"data={data}", f"data.root={tmp_path / 'data'}"] + ["data.network=edges.txt"] * (data == "beataml")
     assert_refused(arguments, r"data/\S+ is missing: run `make data`", tmp_path / "results")
 
 

@@ -10,6 +10,7 @@ GROUPS = {  # in the order the data flows
     "prior": "what its attributions shall be like; prior.weight=NUMBER is its strength",
     "train": "how it is trained; each data set has its usual way",
     "evaluate": "what is measured",
+    "contrast": "whether there is a graph prior, and on which network: the data set's own, or a random one",
     "comparator": "what a grid compares: a penalty with its strengths, or what is no network",
     "experiment": "all of these together, with seeds: the question, the data, the cost",
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from attrpriors.data import cifar10, download, fashion_mnist, gdsc, mnist, nhanes, nhanes_paper
+from attrpriors.data import beataml, cifar10, download, fashion_mnist, gdsc, mnist, nhanes, nhanes_paper
 from attrpriors.data.download import File, bring_all, git_blob_id, verified
 
 CONTENT = b"age,income\n40,1\n" * 1000
@@ -217,7 +217,7 @@ def test_a_truncated_file_is_refused_with_both_checksums(file, root):
 def one_file_each(server: Server, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every data set has one small file in the mirror; a note is left where GDSC's tables are prepared."""
     names = []
-    for room in (mnist, fashion_mnist, cifar10, gdsc, nhanes, nhanes_paper):
+    for room in (mnist, fashion_mnist, cifar10, gdsc, nhanes, nhanes_paper, beataml):
         name = f"{room.__name__}.csv"
         (server.folder / name).write_bytes(name.encode())
         monkeypatch.setattr(room, "FILES", (File(name, f"{server.address}/{name}", sha256(name.encode())),))
@@ -230,9 +230,9 @@ def test_the_command_brings_every_data_set_prepares_tables_and_counts(server, on
     command = ["--mirror", str(server.folder), "--root", str(root)]
     assert download.main(command) == 0
     assert left(root) == sorted([".lock", "prepared", *one_file_each])
-    assert capsys.readouterr().out.splitlines()[-1] == "6 of 6 files are there: 6 copied"
+    assert capsys.readouterr().out.splitlines()[-1] == "7 of 7 files are there: 7 copied"
     assert download.main(command) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "6 of 6 files are there: 6 present"
+    assert capsys.readouterr().out.splitlines()[-1] == "7 of 7 files are there: 7 present"
 
 
 def test_the_command_fails_when_a_file_does_and_prepares_nothing_from_missing_files(
@@ -240,7 +240,7 @@ def test_the_command_fails_when_a_file_does_and_prepares_nothing_from_missing_fi
 ):
     (server.folder / "attrpriors.data.gdsc.csv").unlink()
     assert download.main(["--mirror", str(server.folder), "--root", str(root)]) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "5 of 6 files are there: 5 copied, 1 failed"
+    assert capsys.readouterr().out.splitlines()[-1] == "6 of 7 files are there: 6 copied, 1 failed"
     assert not (root / "prepared").exists()
 
 

@@ -83,10 +83,10 @@ def test_a_data_set_trains_on_the_control_and_reports_its_own_graph(choice: Choi
 
 def test_coexpression_reads_the_training_lines_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     data = drug_simulated.load(seed=3, lines=40, graph="coexpression")
-    world = drug_simulated.world()
+    world = drug_simulated.world(3)
     others = ~world.expression.index.isin(np.unique(data.train.unit))
     world.expression.loc[others] = np.random.default_rng(5).normal(size=(others.sum(), 200))
-    monkeypatch.setattr(drug_simulated, "world", lambda: world)
+    monkeypatch.setattr(drug_simulated, "world", lambda seed, follows: world)
     again = drug_simulated.load(seed=3, lines=40, graph="coexpression")
     assert data.graph is not None
     assert again.graph is not None

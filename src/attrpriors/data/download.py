@@ -164,7 +164,15 @@ def sole(root: Path) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    from attrpriors.data import cifar10, fashion_mnist, gdsc, mnist, nhanes, nhanes_paper  # here: they import this one
+    from attrpriors.data import (
+        beataml,
+        cifar10,
+        fashion_mnist,
+        gdsc,
+        mnist,
+        nhanes,
+        nhanes_paper,
+    )  # here: they import this one
 
     parser = argparse.ArgumentParser(description="Fetch the real data sets, check them, prepare their tables.")
     parser.add_argument("--mirror", default="", help="folder or http(s) address that holds the files")
@@ -172,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.mirror and not options.mirror.startswith(WEB) and not Path(options.mirror).is_dir():
         parser.error(f"the mirror {options.mirror!r} is neither a folder nor an http(s) address")
-    rooms = (mnist, fashion_mnist, cifar10, gdsc, nhanes, nhanes_paper)
+    rooms = (mnist, fashion_mnist, cifar10, gdsc, nhanes, nhanes_paper, beataml)
     files = {file.path: file for room in rooms for file in room.FILES}
     try:
         with sole(options.root):

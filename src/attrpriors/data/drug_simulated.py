@@ -1,9 +1,12 @@
 """DRUG RESPONSE, SIMULATED: cell lines, drugs and a protein network whose true genes are known.
 
-300 cell lines, 200 genes in ten modules of a scale-free network, 20 drugs. A drug acts through the activity of
-one module, of which each gene is a noisy measurement: the best evidence is spread over the module, that is over
-neighbours in the network. Network, lines and drugs are the same for every seed; the split follows the seed.
+200 cell lines, 200 genes in ten modules of a scale-free network, 20 drugs. A drug acts through one of three pathways of
+20 genes, each of which counts alike. Where the truth follows the graph, a pathway is a module, and that neighbours
+matter alike is true; where it does not, its genes are drawn from the whole network, and all else is the same.
+A seed is a world of its own: network, lines, drugs and split.
 """
+
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,23 +14,37 @@ import pandas as pd
 from attrpriors.data import Dataset, Provenance
 from attrpriors.data.network import Choice
 from attrpriors.data.pairs import Screen, assemble
+from attrpriors.record.randomness import entropy
 
-WORLD = 1906_10670  # seeds network, lines and drugs
-LINES, MODULES, SIZE, DRUGS = 300, 10, 20, 20  # SIZE genes a module
-TARGETS = 4  # modules that any drug aims at: the other modules drive nothing
+Follows = Literal["graph", "none"]
+FOLLOWS = ("graph", "none")
+LINES, MODULES, SIZE, DRUGS = 200, 10, 20, 20  # SIZE genes a module
+TRIED = 18  # drugs of each line: not all pairs, and equally many for every split
+PATHWAYS = 3  # that any drug acts through, of SIZE genes each: the other genes drive nothing
 BRIDGES = 20  # edges between modules
+MODULE = 0.3  # share of a gene's variance that its module has in common
+LINE, NOISE = (
+    0.3,
+    0.7,
+)  # standard deviations of what a line adds to every response, and of noise; a pathway's is about 1
 
 
 def load(
     seed: int,
     drug_scale: float = 4.5,
     lines: int | None = None,
-    validation: float = 0.1,
-    test: float = 0.2,
+    validation: float = 0.15,
+    test: float = 0.35,
     graph: Choice = "own",
+    follows: Follows = "graph",
 ) -> Dataset:
-    """The simulated screen, split by cell line; `truth` marks the genes of modules that a drug aims at."""
-    screen = world()
+    """The simulated screen, split by cell line; `truth` marks the genes of the pathways, `targets` those of each drug.
+
+    graph: the network to train on, the screen's own or a control. follows: whether pathways are modules of the own one.
+    """
+    if follows not in FOLLOWS:
+        raise ValueError(f"drug_simulated: follows is {follows!r}: expected one of {', '.join(FOLLOWS)}")
+    screen = world(seed, follows)
     return assemble(
         screen,
         name="drug_simulated",
@@ -38,28 +55,43 @@ def load(
         test=test,
         graph=graph,
         provenance=Provenance("GDSC drug response", stand_in="simulated"),
-        drivers=tuple(screen.expression.columns[: TARGETS * SIZE]),
+        drivers=tuple(gene for genes in screen.gene_sets.values() for gene in genes),
     )
 
 
-def world() -> Screen:
-    """Every line's expression, and its response to nine of ten drugs."""
-    draws = np.random.default_rng(WORLD)
+def world(seed: int, follows: Follows = "graph") -> Screen:
+    """Every line's expression, and its response to the drugs it was tried with."""
+    draws = np.random.default_rng(entropy(seed, "world"))
     edges = network(draws)
-    # a common factor makes the modules' activities, and so all genes, correlated
-    activity = np.sqrt(0.7) * draws.normal(size=(LINES, MODULES)) + np.sqrt(0.3) * draws.normal(size=(LINES, 1))
-    signal = np.repeat(activity, SIZE, axis=1) * draws.uniform(0.5, 0.8, size=MODULES * SIZE)
-    expression = pd.DataFrame(
-        signal + 0.8 * draws.normal(size=signal.shape),
-        index=[f"line{i:03}" for i in range(LINES)],
-        columns=[f"module{i}gene{j:02}" for i in range(MODULES) for j in range(SIZE)],
-    )
-    target = np.arange(DRUGS) % TARGETS
+    # drawn in both worlds, so that they differ in nothing else
+    scattered = draws.permutation(MODULES * SIZE)
+    genes = (np.arange(MODULES * SIZE) if follows == "graph" else scattered)[: PATHWAYS * SIZE]
+    expression = expressed(draws)
+    activity = expression[:, genes].reshape(LINES, PATHWAYS, SIZE).sum(2)  # (L, pathways)
+    activity = (activity - activity.mean(0)) / activity.std(0)
+    pathway = np.arange(DRUGS) % PATHWAYS
     mean, slope = draws.normal(2.5, 2.0, size=DRUGS), draws.uniform(0.7, 1.3, size=DRUGS)
-    effect = mean - slope * activity[:, target] + 0.3 * draws.normal(size=(LINES, 1))
-    response = effect + 0.7 * draws.normal(size=effect.shape)
-    line, drug = np.nonzero(draws.random(size=effect.shape) < 0.9)
-    return Screen(line, drug, response[line, drug], expression, tuple(f"drug{i:02}" for i in range(DRUGS)), edges)
+    effect = mean - slope * activity[:, pathway] + LINE * draws.normal(size=(LINES, 1))
+    response = effect + NOISE * draws.normal(size=effect.shape)
+    drug = np.sort(draws.random((LINES, DRUGS)).argsort(1)[:, :TRIED], 1)
+    names = np.array([f"module{i}gene{j:02}" for i in range(MODULES) for j in range(SIZE)])
+    sets = {f"pathway{i}": tuple(map(str, part)) for i, part in enumerate(names[genes].reshape(PATHWAYS, SIZE))}
+    return Screen(
+        line=np.repeat(np.arange(LINES), TRIED),
+        drug=drug.ravel(),
+        ln_ic50=np.take_along_axis(response, drug, 1).ravel(),
+        expression=pd.DataFrame(expression, index=[f"line{i:03}" for i in range(LINES)], columns=names),
+        drugs=tuple(f"drug{i:02}" for i in range(DRUGS)),
+        edges=edges,
+        targets={f"drug{i:02}": sets[f"pathway{pathway[i]}"] for i in range(DRUGS)},
+        gene_sets=sets,
+    )
+
+
+def expressed(draws: np.random.Generator) -> np.ndarray:
+    """Expression (L, G) of variance 1: what a gene has in common with its module, and its own."""
+    shared = np.repeat(draws.normal(size=(LINES, MODULES)), SIZE, axis=1)
+    return np.sqrt(MODULE) * shared + np.sqrt(1 - MODULE) * draws.normal(size=shared.shape)
 
 
 def network(draws: np.random.Generator) -> np.ndarray:

@@ -16,6 +16,7 @@ import pandas as pd
 from attrpriors.data import Dataset, Provenance, gdsc_source
 from attrpriors.data.network import Choice
 from attrpriors.data.pairs import Screen, assemble
+from attrpriors.data.target import pathways, targets
 from attrpriors.record import write
 
 FILES = gdsc_source.FILES
@@ -51,8 +52,8 @@ def load(
     """
     if score not in SCORES:
         raise ValueError(f"gdsc: score is {score}: expected one of {', '.join(map(str, SCORES))}")
-    names = ("expression.csv.gz", "ic50.csv.gz", "genes.csv", SCORES[score])
-    expression, ic50, genes, edges = (table(root, name) for name in names)
+    names = ("expression.csv.gz", "ic50.csv.gz", "genes.csv", "drugs.csv", SCORES[score])
+    expression, ic50, genes, listed, edges = (table(root, name) for name in names)
     expression = expression.set_index("depmap_id")
     drugs = tuple(sorted(ic50["drug"].unique()))
     if lineage is not None:
@@ -62,6 +63,7 @@ def load(
             raise ValueError(f"gdsc: lineage is {lineage!r}: expected one of {', '.join(sorted(set(lines)))}")
         kept = lines.index[lines == lineage]
         expression, ic50 = expression[expression.index.isin(kept)], ic50[ic50["depmap_id"].isin(kept)]
+    aims = targets(listed, genes["hugo"])
     column = {int(entrez): number for number, entrez in enumerate(expression.columns)}
     return assemble(
         Screen(
@@ -71,6 +73,8 @@ def load(
             expression=expression.set_axis(genes["hugo"], axis=1),
             drugs=drugs,
             edges=np.array([[column[gene] for gene in edges[end]] for end in ("entrez_a", "entrez_b")]),
+            targets=aims,
+            gene_sets=pathways(listed, aims),
         ),
         name="gdsc",
         seed=seed,

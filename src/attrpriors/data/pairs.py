@@ -4,7 +4,8 @@ Features of a row: the drug one-hot, then the expression of the genes in its cel
 Letters: R responses, L cell lines, D drugs, G genes, E edges.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,9 @@ class Screen:
     expression: pd.DataFrame  # (L, G), names of lines and genes
     drugs: tuple[str, ...]  # D names
     edges: np.ndarray  # (2, E) columns of `expression`, each undirected edge once
+    weight: np.ndarray | None = None  # (E,) of the edges; None: all 1
+    targets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # drug -> genes, where any are known
+    gene_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # pathway -> genes
 
 
 def assemble(
@@ -76,14 +80,18 @@ def assemble(
         provenance=provenance,
         features=(*(f"drug={drug}" for drug in screen.drugs), *names),
         groups={"drug": tuple(range(drugs)), "gene": tuple(range(drugs, drugs + genes))},
-        graph=unweighted(trained + drugs),
-        own_graph=unweighted(screen.edges + drugs) if graph != "own" else None,
+        graph=weighted(trained + drugs, screen.weight if graph == "own" else None),
+        own_graph=weighted(screen.edges + drugs, screen.weight) if graph != "own" else None,
         truth=torch.tensor([False] * drugs + [gene in drivers for gene in names]) if drivers else None,
+        targets=screen.targets,
+        gene_sets=screen.gene_sets,
     )
 
 
-def unweighted(edges: np.ndarray) -> Graph:
-    return Graph(torch.from_numpy(edges), torch.ones(edges.shape[1]))
+def weighted(edges: np.ndarray, weight: np.ndarray | None) -> Graph:
+    """The graph of edges (2, E) with weights (E,); without, all weigh 1."""
+    ones = torch.ones(edges.shape[1])
+    return Graph(torch.from_numpy(edges), ones if weight is None else torch.from_numpy(weight.astype(np.float32)))
 
 
 def split(count: int, seed: int, lines: int | None, validation: float, test: float, name: str) -> dict[str, np.ndarray]:

@@ -39,6 +39,10 @@ DIRECTION = {
     "standard_error": "lower",  # mean over rows and features, as a share of the mean |phi|
     "completeness_error": "lower",
     "truth_average_precision": "higher",
+    "target_auc": "higher",  # evaluate.targets
+    "target_auc_p": "lower",
+    "target_rank": "lower",
+    "gene_sets_enriched": "higher",
     "truth_precision": "higher",  # evaluate.sparsity
     "truth_recall": "higher",
     "features_90": "lower",

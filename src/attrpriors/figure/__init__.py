@@ -17,6 +17,7 @@ from .axioms import axioms
 from .canvas import STYLE, Place, band, groups, half_width, panels, save, with_legend
 from .convergence import convergence
 from .curves import curves
+from .genes import genes, network
 from .grid import comparators as comparators  # captions of the report: these are drawn by table.grid
 from .grid import relied as relied
 from .grid import stability as stability
@@ -160,6 +161,6 @@ def _histories(place: Place) -> pd.DataFrame:
 
 
 KINDS = (  # in the order of a page
-    *(noise, path, scores, lorenz, features, maps, noisy, masking, convergence, axioms, curves, saliency),
-    *(manipulation, attacked, history),
+    *(noise, path, scores, lorenz, features, genes, network, maps, noisy, masking, convergence, axioms, curves),
+    *(saliency, manipulation, attacked, history),
 )
