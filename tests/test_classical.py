@@ -68,11 +68,11 @@ def test_boosted_trees_stop_where_validation_is_best(binary: Dataset) -> None:
 
 
 def test_what_does_not_fit_together_is_refused_in_a_sentence(binary: Dataset, images: Dataset) -> None:
-    with pytest.raises(ValueError, match=r"^classical models here are for binary outcomes; images has classes$"):
+    with pytest.raises(ValueError, match=r"^this classical model is for outcomes that are binary; images has classes$"):
         Logistic("l1", [1.0]).fit(linear(images), images, NoPrior())
     with pytest.raises(ValueError, match=r"^classical models have penalties of their own: prior=none trains them$"):
         Logistic("l1", [1.0]).fit(linear(binary), binary, WeightPrior(1.0, l1_weights, "all"))
-    with pytest.raises(ValueError, match=r"^train=logistic is for model=linear; found \['Linear', 'Linear'\]$"):
+    with pytest.raises(ValueError, match=r"^a linear candidate is for model=linear; found \['Linear', 'Linear'\]$"):
         Logistic("l1", [1.0]).fit(mlp(binary, [3]), binary, NoPrior())
     with pytest.raises(ValueError, match=r"^train=boosting is for model=trees; found Sequential$"):
         Boosting([1], 0.1, 2).fit(linear(binary), binary, NoPrior())

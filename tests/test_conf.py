@@ -31,6 +31,7 @@ MODEL |= {"glorot_mlp": "regression", "affine": "redundant"}
 MODEL |= {"pooled_cnn": "images", "graph_network": "regression"}
 MODEL |= {"cnn_tanh": "images", "cnn_plain": "images"}
 MODEL |= {"vgg16_small": "pictures"}
+MODEL |= {"per_drug": "regression", "drug_embedding": "regression"}
 OWN_MODEL = ("imported",)  # tests/test_imported.py
 OWN_MODEL += ("vgg16_imagenet",)  # of 138 million parameters: tests/test_model.py, and the experiments below
 ATTRIBUTION = dict.fromkeys(
@@ -53,9 +54,10 @@ PRIOR |= dict.fromkeys(("input_gradient", "noise"), "images")
 PRIOR |= dict.fromkeys(
     ("total_variation_cifar", "total_variation_gradient_cifar", "total_variation_imagenet"), "images"
 )
+PRIOR |= dict.fromkeys(("graph_normalised", "degree", "squared_attribution", "graph_lasso"), "regression")
 TRAIN = {"ensemble": "binary", "ensemble_sgd": "binary", "benchmark": "regression", "convergence": "redundant"}
 TRAIN |= {"images": "images", "full_batch": "binary", "finetune": "regression"}
-TRAIN |= {"table": "binary"}
+TRAIN |= {"table": "binary", "response": "regression", "alternating": "regression"}
 TRAIN |= dict.fromkeys(("continued", "adversarial", "atex", "atex_code", "noise"), "images")
 TRAIN |= {"cifar": "images", "imagenet": "images"}
 EVALUATE = ("standard", "quick", "validation")
@@ -65,7 +67,8 @@ OWN_EVALUATION += ("saliency", "selection")  # tests/test_information.py, tests/
 OWN_EVALUATION += ("axioms",)  # tests/test_axioms.py, and the experiments below
 OWN_EVALUATION += ("comparators",)  # tests/test_comparators.py, and the experiments below
 OWN_EVALUATION += ("targets", "targets_gdsc")  # tests/test_targets.py, and the experiments below
-NO_NETWORK = {"model": ("trees",), "train": ("logistic", "boosting")}  # tests/test_classical.py, test_comparators.py
+# tests/test_classical.py, test_comparators.py, test_regression.py
+NO_NETWORK = {"model": ("trees",), "train": ("logistic", "boosting", "regression", "per_drug_ridge")}
 OWN_COMMAND = {"bench": "python -m attrpriors.bench"}  # cards that are no experiment of run.py
 LAUNCHER = ("submitit", "slurm")  # tests/test_sweep.py
 # the embedded data set of the same family that takes the place of one with files
@@ -83,6 +86,7 @@ def names(group: str) -> list[str]:
 EXPERIMENTS = names("experiment")
 # of grids of comparators: networks, and two strengths
 FEW = ["comparator=none,dropout,gini_eg,l1_first", "strengths=[0.1,1]", "rates=[0.3,0.5]"]
+FEW_OF_DRUGS = ["comparator=drug/none,drug/graph,drug/rewired,drug/dropout"]
 PAPER_SCALE = [name for name in EXPERIMENTS if not name.startswith("quick/")]
 
 
@@ -130,7 +134,10 @@ def test_every_configuration_is_run_by_a_test() -> None:
         "prior": PRIOR,
     }
     groups |= {"train": TRAIN, "evaluate": EVALUATE + OWN_EVALUATION, "experiment": EXPERIMENTS}
-    groups |= {"hydra/launcher": LAUNCHER, "comparator": names("comparator")}  # tests/test_comparators.py
+    groups |= {
+        "hydra/launcher": LAUNCHER,
+        "comparator": names("comparator"),
+    }  # tests/test_comparators.py, test_response.py
     groups |= {"contrast": names("contrast")}  # by the experiments below
     groups = {group: (*cases, *NO_NETWORK.get(group, ())) for group, cases in groups.items()}
     assert found == {f"{group}/{name}" for group, cases in groups.items() for name in cases} | {"config"}
@@ -212,7 +219,7 @@ def test_an_experiment_is_its_name_its_command_and_its_grid_of_choices_that_exis
     grid = jobs([f"{key}={value}" for key, value in cfg.hydra.sweeper.params.items()])
     assert len(grid) > 1
     assert "prior" not in cfg.hydra.sweeper.params or any("prior=none" in job for job in grid)
-    assert "comparator" not in cfg.hydra.sweeper.params or any("comparator=none" in job for job in grid)
+    assert "comparator" not in cfg.hydra.sweeper.params or any(job[0].endswith("none") for job in grid)
     assert "contrast" not in cfg.hydra.sweeper.params or any("contrast=none" in job for job in grid)
     # seeds aside, each job composes: an unknown choice or key would not
     kinds = {tuple(part for part in job if not part.startswith("seed=")) for job in grid}
@@ -237,7 +244,7 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
     if chosen.evaluate in MEASURED:
         small = [part for part in small if part not in RULER] + MEASURED[chosen.evaluate]
     small += [f"train.{key}=1" for key in ("epochs", "finetune") if key in cfg.train]
-    few = FEW if "comparator" in cfg.hydra.sweeper.params else []
+    few = [] if "comparator" not in chosen else FEW_OF_DRUGS if chosen.comparator.startswith("drug/") else FEW
     result = command(f"experiment={name}", *small, *few, "seed=0", f"results={tmp_path}")
     assert result.status == 0, result.text
     table = pd.read_csv(tmp_path / name / "table.csv")
@@ -245,7 +252,7 @@ def test_every_experiment_runs_end_to_end_at_toy_scale(
     fixed = {part.split("=")[0] for part in [*small, "seed=0"]}
     params = {key: value for key, value in cfg.hydra.sweeper.params.items() if key not in fixed}
     if "comparator" in params:
-        params["comparator"] = FEW[0].split("=")[1]
+        params["comparator"] = few[0].split("=")[1]
     grid = jobs([f"{key}={value}" for key, value in params.items()])
     labels = table.columns.intersection(["prior", "weight", "attribution", "train", "comparator", *params])
     assert len(table[labels].drop_duplicates()) == len(grid)

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from attrpriors.table.beside import collect as beside
 from attrpriors.table.crossed import DRAWS, draws, influence
+from attrpriors.table.family import family
 from attrpriors.table.grid import authors, pages, wide
 from attrpriors.table.selection import BEST, ONE, chosen, differences, summary
 
@@ -75,7 +76,7 @@ def test_differences_are_paired_by_seed() -> None:
     assert row.comparator == "gini_eg"
     assert (row.t, row.p, row.p_holm) == pytest.approx((expected.statistic, expected.pvalue, expected.pvalue))
     assert np.isnan(row.low)  # no test scores in the folder
-    titles = [page.title for page in pages(summary(part), differences(part))]
+    titles = [page.title for page in pages(summary(part), differences(part), family(part))]
     assert titles == [f"made up: {name}" for way in (BEST, ONE) for name in (way, f"{way}, differences")]
 
 

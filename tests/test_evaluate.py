@@ -290,6 +290,7 @@ def test_choosing_measures_the_validation_rows_and_leaves_the_test_rows_unread(i
 def test_what_is_measured_of_a_table_with_a_graph(regression: Dataset) -> None:
     rows, arrays, ruler = evaluated(regression)
     performances = {"validation_r2", "r2", "mean_squared_error", "r2_within_drug"}
+    performances |= {"correlation_within_drug", "spearman_within_drug"}
     assert set(rows) == performances | {"gini", "graph_variation", "completeness_error"}
     assert rows["graph_variation"] == pytest.approx(float(graph_variation(ruler.phi, regression)))
     assert rows["gini"] == pytest.approx(-float(gini(ruler.phi, regression)))

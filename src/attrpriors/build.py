@@ -17,6 +17,8 @@ OmegaConf.register_new_resolver("range", lambda *bounds: list(range(*bounds)), r
 # ${logspace:-2,2,5}: 0.01, 0.1, 1, 10, 100; ${linspace:0.1,0.9,5}; as NumPy's, to four digits
 OmegaConf.register_new_resolver("logspace", lambda *bounds: rounded(np.logspace(*bounds)), replace=True)
 OmegaConf.register_new_resolver("linspace", lambda *bounds: rounded(np.linspace(*bounds)), replace=True)
+# ${item:${strengths},0}: the first of a list
+OmegaConf.register_new_resolver("item", lambda values, place: values[place], replace=True)
 # ${blocks:40,4}: [0,1,2,3],[4,5,6,7],...: the seeds 0 to 39 as the parts of a sweep
 OmegaConf.register_new_resolver("blocks", lambda count, size: blocks(count, size), replace=True)
 

@@ -11,7 +11,7 @@ GROUPS = {  # in the order the data flows
     "train": "how it is trained; each data set has its usual way",
     "evaluate": "what is measured",
     "contrast": "whether there is a graph prior, and on which network: the data set's own, or a random one",
-    "comparator": "what a grid of health compares: a penalty with its strengths, or what is no network",
+    "comparator": "what a grid compares: a penalty with its strengths, or what is no network",
     "experiment": "all of these together, with seeds: the question, the data, the cost",
 }
 

@@ -249,6 +249,20 @@ def test_rows_edges_and_names_are_those_of_the_tables(root: Path) -> None:
             assert float(y) == pytest.approx(1.5 + number if x[0] == 13 else -2.25, abs=1e-6)
 
 
+def test_a_lineage_keeps_its_lines_and_every_drug(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gdsc.prepare(root)
+    path = root / "gdsc/cell_lines.csv"
+    content = path.read_text().replace("ACH-0,L0_BIG_BOWEL,NA,BIG_BOWEL", "ACH-0,L0_SKIN,NA,SKIN").encode()
+    path.write_bytes(content)
+    monkeypatch.setitem(gdsc.TABLES, "cell_lines.csv", hashlib.sha256(content).hexdigest())
+    data = gdsc.load(seed=1, root=str(root), validation=0.2, test=0.2, lineage="BIG_BOWEL")
+    assert {line for part in data.parts.values() for line in part.unit} == set(LINES[1:])
+    assert data.features[:2] == ("drug=Drug-A", "drug=drug b")
+    assert "gdsc/cell_lines.csv" in data.provenance.files
+    with pytest.raises(ValueError, match="gdsc: lineage is 'BLOOD': expected one of BIG_BOWEL, SKIN"):
+        gdsc.load(seed=1, root=str(root), lineage="BLOOD")
+
+
 def test_its_configuration_loads_it(root: Path, configured: Callable[..., Dataset]) -> None:
     gdsc.prepare(root)
     data = configured("gdsc", root=str(root))

@@ -44,26 +44,34 @@ def load(
     validation: float = 0.16,
     test: float = 0.2,
     graph: Choice = "own",
+    lineage: str | None = None,
 ) -> Dataset:
     """Rows of (cell line, drug), split by cell line; an edge joins genes of a STRING score above `score`.
 
-    graph: that network, or a control in its place (data.network).
+    graph: that network, or a control in its place (data.network). lineage: of cell_lines.csv, to keep its lines alone.
     """
     if score not in SCORES:
         raise ValueError(f"gdsc: score is {score}: expected one of {', '.join(map(str, SCORES))}")
     names = ("expression.csv.gz", "ic50.csv.gz", "genes.csv", "drugs.csv", SCORES[score])
     expression, ic50, genes, listed, edges = (table(root, name) for name in names)
     expression = expression.set_index("depmap_id")
-    drug, drugs = pd.factorize(ic50["drug"], sort=True)
+    drugs = tuple(sorted(ic50["drug"].unique()))
+    if lineage is not None:
+        names = (*names, "cell_lines.csv")
+        listing = table(root, "cell_lines.csv").set_index("depmap_id")["lineage"]
+        if lineage not in set(listing):
+            raise ValueError(f"gdsc: lineage is {lineage!r}: expected one of {', '.join(sorted(set(listing)))}")
+        kept = listing.index[listing == lineage]
+        expression, ic50 = expression[expression.index.isin(kept)], ic50[ic50["depmap_id"].isin(kept)]
     aims = targets(listed, genes["hugo"])
     column = {int(entrez): number for number, entrez in enumerate(expression.columns)}
     return assemble(
         Screen(
             line=expression.index.get_indexer(pd.Index(ic50["depmap_id"])),
-            drug=drug,
+            drug=pd.Index(drugs).get_indexer(pd.Index(ic50["drug"])),
             ln_ic50=ic50["ln_ic50"].to_numpy(),
             expression=expression.set_axis(genes["hugo"], axis=1),
-            drugs=tuple(drugs),
+            drugs=drugs,
             edges=np.array([[column[gene] for gene in edges[end]] for end in ("entrez_a", "entrez_b")]),
             targets=aims,
             gene_sets=pathways(listed, aims),

@@ -18,6 +18,7 @@ from ..attribution import Attribution, ExpectedGradients
 from ..attribution.gradient import evaluating, select
 from ..data import Dataset, Output, Split
 from .noise import NOISE
+from .response import within_drug
 
 Row = tuple[str, float]
 
@@ -29,6 +30,8 @@ DIRECTION = {
     "average_precision": "higher",
     "r2": "higher",
     "r2_within_drug": "higher",
+    "correlation_within_drug": "higher",  # evaluate.response
+    "spearman_within_drug": "higher",
     "mean_squared_error": "lower",
     "total_variation": "lower",
     "graph_variation": "lower",
@@ -169,7 +172,10 @@ class Evaluation:
         """
         split = data.parts[self.part]
         attribution_rows, arrays = self._attributions(model, data, split, explain)  # first: noise does not choose rows
-        rows = [*performance(scores_of(model, split.x), split, data.output)]
+        scores = scores_of(model, split.x)
+        rows = [*performance(scores, split, data.output)]
+        if data.output == "regression" and "drug" in data.groups:
+            rows += within_drug(scores, split, len(data.groups["drug"]))
         if len(data.shape) == 3 and data.output == "classes":
             noisy_rows, noisy = self._robustness(model, split, data)
             rows, arrays = rows + noisy_rows, arrays | noisy

@@ -26,6 +26,9 @@ from .manipulation import attacked, manipulation
 from .maps import maps
 from .masking import masking
 from .path import path
+from .response import finetuning as finetuning
+from .response import responses as responses
+from .response import tuning as tuning
 from .robustness import noise, noisy
 from .saliency import saliency
 

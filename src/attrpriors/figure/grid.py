@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ..record import ARRAYS
+from . import response
 from .canvas import COLOURS, LINES, STYLE, save
 
 SHOWN = 10  # features
@@ -25,6 +26,8 @@ def draw(folder: Path, models: pd.DataFrame, selected: pd.DataFrame) -> None:
     """
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
+    if CHOOSES not in models:
+        return response.draw(folder, models, selected)
     for number, (place, grid) in enumerate(models.groupby("place", sort=False), 1):
         for way, (selection, part) in enumerate(selected[selected["place"] == place].groupby("selection"), 1):
             name, shares = f"{number}_{way}", importances(folder, part)

@@ -12,10 +12,10 @@ import pandas as pd
 from ..evaluate import better
 from ..record import write
 from . import ARROW, Page
+from .family import Family, family
 from .runs import COST, Runs
-from .selection import CHOOSES, COLLAPSED, KEY, chosen, differences, summary
+from .selection import KEY, chosen, differences, summary
 
-CAPTION = "mean ± standard error over replicates; strength: the median; collapsed: replicates with a test ROC-AUC below"
 AUTHORS = "serial, authors, default matmul"  # case of the benchmark
 SHOWN = 5  # messages of failed runs
 
@@ -26,21 +26,24 @@ def collect(runs: Runs) -> None:
 
     rows = merged(runs)
     models = wide(rows)
+    known = family(models)
     selected = pd.concat([part.assign(selection=name) for name, part in chosen(models)], ignore_index=True)
     lost = runs.failed.reindex(columns=["comparator"])["comparator"].value_counts()
     table = summary(selected).assign(failed=lambda part: part["comparator"].map(lost).fillna(0).astype(int))
     compared = differences(selected, runs.folder)
-    text = f"Cells: {CAPTION} {COLLAPSED}.\n"
+    text = f"Cells: {known.caption}.\n"
     records = manifests(runs)
-    for page in [*pages(table, compared), Page("cost", "", cost(records))]:
+    for page in [*pages(table, compared, known), *along(models, known), Page("cost", "", cost(records))]:
         text += f"\n### {page.title}\n\n{page.cells.to_markdown(index=False, disable_numparse=True)}\n"
-    text += authors(runs.folder, sum(max(len(record["members"]), 1) for record in records))
+    if known.crossed:
+        text += authors(runs.folder, sum(max(len(record["members"]), 1) for record in records))
     if len(runs.failed):
         text += f"\nFailed or unfinished runs: {len(runs.failed)}.\n"
         text += "".join(f"- {message}\n" for message in runs.failed["message"].unique()[:SHOWN])
     choice = selected[["place", *KEY, "selection"]].merge(rows, on=["place", *KEY])  # again, with how they were chosen
     kept = pd.concat([rows.assign(selection=""), choice])
-    kept = kept.drop(columns=["setting", "member", "method", "place", "strength"], errors="ignore")
+    own = [] if "strength" in {*runs.labels, *earlier(runs.folder)} else ["strength"]
+    kept = kept.drop(columns=["setting", "member", "method", "place", *own], errors="ignore")
     files = {
         "table.csv": table.to_csv(index=False, na_rep="nan").encode(),
         "comparison.csv": compared.to_csv(index=False, na_rep="nan").encode(),
@@ -81,7 +84,8 @@ def merged(runs: Runs) -> pd.DataFrame:
     parts = [
         pd.to_numeric(rows[name], errors="coerce").fillna(0) for name in ("weight", "model.dropout") if name in rows
     ]
-    rows = rows.assign(strength=sum(parts), seed=rows["seed"].astype(int))  # at most one of the parts is not 0
+    given = pd.to_numeric(rows["strength"], errors="coerce").fillna(0) if "strength" in rows else sum(parts)
+    rows = rows.assign(strength=given, seed=rows["seed"].astype(int))  # at most one of the parts is not 0
     where = rows.reindex(columns=["setting", "member"]).astype(object).fillna({"setting": "", "member": -1})
     rows = rows.assign(setting=where["setting"].astype(str), member=where["member"].astype(int))
     return rows.drop_duplicates(["place", *KEY, "metric"], ignore_index=True)
@@ -126,39 +130,55 @@ def wide(rows: pd.DataFrame) -> pd.DataFrame:
     return table.astype(float).reset_index().sort_values(["place", *KEY], kind="stable", ignore_index=True)
 
 
-def pages(table: pd.DataFrame, compared: pd.DataFrame) -> Iterator[Page]:
+def pages(table: pd.DataFrame, compared: pd.DataFrame, known: Family) -> Iterator[Page]:
     """For each place and way of choosing: the scores, then the differences."""
     for (place, selection), part in table.groupby(["place", "selection"], sort=False):
-        yield Page(str(place), str(selection), scores(part))
+        yield Page(str(place), str(selection), scores(part, known))
         gaps = compared[(compared["place"] == place) & (compared["selection"] == selection)]
         if gaps["t"].notna().any():
-            yield Page(str(place), f"{selection}, differences", gap_table(gaps, order(part)))
+            yield Page(str(place), f"{selection}, differences", gap_table(gaps, order(part, known), known))
 
 
-def order(part: pd.DataFrame) -> list[str]:
-    """Comparators by their mean ROC-AUC, the best first."""
-    return list(part[part["metric"] == "roc_auc"].sort_values("mean", ascending=False, kind="stable")["comparator"])
+def along(models: pd.DataFrame, known: Family) -> Iterator[Page]:
+    """For each place where the strengths are still to be chosen: the validation score of each, mean over replicates."""
+    for place, grid in models.groupby("place", sort=False):
+        rows = []
+        for comparator, part in grid.groupby("comparator", sort=False):
+            means = part.groupby("strength")[known.chooses].mean()
+            told = ", ".join(f"{strength:.4g}: {value:.4f}" for strength, value in means.items())
+            rows.append((comparator, f"{means.idxmax():.4g}", told, len(means)))
+        table = pd.DataFrame(rows, columns=["comparator", "best", f"{known.chooses}, by strength", "count"])
+        if known.score == known.chooses and (table["count"] > 1).any():
+            yield Page(str(place), "strengths", table[table["count"] > 1].drop(columns="count"))
 
 
-def scores(part: pd.DataFrame) -> pd.DataFrame:
-    spread = part["sem"].map(" ± {:.3f}".format).where(part["sem"].notna(), "")  # nothing is known of one replicate
-    cells = part.assign(cell=part["mean"].map("{:.3f}".format) + spread)
-    wanted = [CHOOSES, "roc_auc", "average_precision", "gini", "features_90", "truth_precision", "truth_recall"]
+def order(part: pd.DataFrame, known: Family) -> list[str]:
+    """Comparators by their mean score, the best first."""
+    return list(part[part["metric"] == known.score].sort_values("mean", ascending=False, kind="stable")["comparator"])
+
+
+def scores(part: pd.DataFrame, known: Family) -> pd.DataFrame:
+    number = f"{{:.{known.digits}f}}"
+    spread = part["sem"].map(f" ± {number}".format).where(part["sem"].notna(), "")  # nothing is known of one replicate
+    cells = part.assign(cell=part["mean"].map(number.format) + spread)
+    wanted = dict.fromkeys((known.chooses, *known.shown))
     metrics = [metric for metric in wanted if metric in set(part["metric"])]
-    shown = cells.pivot(index="comparator", columns="metric", values="cell").loc[order(part), metrics].fillna("–")
+    names = order(part, known)
+    shown = cells.pivot(index="comparator", columns="metric", values="cell").loc[names, metrics].fillna("–")
     shown.columns = pd.Index([metric + ARROW[better(metric)] for metric in metrics])
     facts = part.drop_duplicates("comparator").set_index("comparator").loc[shown.index]
     shown["strength"] = [f"{value:.4g}" if value else "–" for value in facts["strength"]]
-    return shown.assign(n=facts["n"], collapsed=facts["collapsed"]).reset_index()
+    return shown.assign(**{name: facts[name] for name in ("n", "collapsed") if name in facts}).reset_index()
 
 
-def gap_table(gaps: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """ "+0.012 [-0.003, 0.020], t 2.1, p 0.04": the crossed interval where there is one, and Holm's p."""
+def gap_table(gaps: pd.DataFrame, names: Sequence[str], known: Family) -> pd.DataFrame:
+    """ "+0.012 [-0.003, 0.020], t 2.1, p 0.04": the interval where there is one, and Holm's p."""
+    number = f"+.{known.digits}f"
     cells = []
     row: Any
     for row in gaps.itertuples():
-        limits = f" [{row.low:+.3f}, {row.high:+.3f}]" if row.metric == "roc_auc" and np.isfinite(row.low) else ""
-        cells.append(f"{row.difference:+.3f}{limits}, t {row.t:.1f}, p {row.p_holm:.2g}")
+        limits = f" [{row.low:{number}}, {row.high:{number}}]" if np.isfinite(row.low) else ""
+        cells.append(f"{row.difference:{number}}{limits}, t {row.t:.1f}, p {row.p_holm:.2g}")
     column = [f"{metric} – {against}" for metric, against in gaps[["metric", "against"]].to_numpy()]
     shown = gaps.assign(cell=cells, column=column).pivot(index="comparator", columns="column", values="cell")
     return shown.reindex(index=list(names), columns=list(dict.fromkeys(column))).fillna("–").reset_index()

@@ -3,6 +3,7 @@
 best of each replicate: as the paper, for each replicate the strength of best validation ROC-AUC.
 one strength: for all replicates the strength of best mean validation ROC-AUC over the tuning replicates, the first
 fifth of the seeds, which are not reported.
+strengths chosen beforehand: of drug response, where every comparator has a single one.
 
 Models are a row each: place (what is compared at all), comparator, strength, seed, setting and member (where their
 arrays are), and their metrics.
@@ -20,58 +21,65 @@ from ..evaluate import better
 from ..record import ARRAYS
 from .comparison import holm
 from .crossed import draws, influence
+from .family import family
 
 BEST, ONE = "best of each replicate", "one strength"
+BEFOREHAND = "strengths chosen beforehand"
 TUNING = 0.2  # of the replicates
 COLLAPSED = 0.6  # test ROC-AUC below which a network has learnt next to nothing; age alone is far above
-CHOOSES = "validation_roc_auc"
-AGAINST = ("none", "gini_eg")
-COMPARED = ("roc_auc", "gini")
 KEY = ["comparator", "strength", "seed"]
 
 
 def chosen(models: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each way of choosing, and its models, a row a comparator and seed; ties go to the weaker strength."""
-    best = models.groupby(["place", "comparator", "seed"])[CHOOSES].idxmax()
+    known = family(models)
+    if not known.crossed and (models.groupby(["place", "comparator"])["strength"].nunique() == 1).all():
+        yield BEFOREHAND, models
+        return
+    chooses = known.chooses
+    best = models.groupby(["place", "comparator", "seed"])[chooses].idxmax()
     yield BEST, models.loc[best].reset_index(drop=True)
     seeds = sorted(models["seed"].unique())
     tuning = seeds[: int(TUNING * len(seeds))]
     if tuning:
         tuned = models[models["seed"].isin(tuning)]
-        mean = tuned.groupby(["place", *KEY[:2]], as_index=False)[CHOOSES].mean()
-        strengths = mean.loc[mean.groupby(["place", "comparator"])[CHOOSES].idxmax(), ["place", *KEY[:2]]]
+        mean = tuned.groupby(["place", *KEY[:2]], as_index=False)[chooses].mean()
+        strengths = mean.loc[mean.groupby(["place", "comparator"])[chooses].idxmax(), ["place", *KEY[:2]]]
         yield ONE, models[~models["seed"].isin(tuning)].merge(strengths)
 
 
 def summary(models: pd.DataFrame) -> pd.DataFrame:
-    """A row a comparator and metric: mean, sem, n, the median strength, the number of collapsed replicates."""
+    """A row a comparator and metric: mean, sem, n, the median strength, with ROC-AUC the collapsed replicates."""
     key = ["place", "selection", "comparator"]
     metrics = [name for name in models if better(str(name))]
-    facts = models.groupby(key).agg(
-        strength=("strength", "median"), collapsed=("roc_auc", lambda values: int((values < COLLAPSED).sum()))
-    )
+    facts = models.groupby(key).agg(strength=("strength", "median"))
+    if "roc_auc" in models:
+        facts["collapsed"] = (models["roc_auc"] < COLLAPSED).groupby([models[name] for name in key]).sum()
     long = models.melt(key, metrics, "metric").dropna(subset="value")
     table = long.groupby([*key, "metric"])["value"].agg(mean="mean", sem="sem", n="size").reset_index()
     return table.assign(better=table["metric"].map(better)).merge(facts, on=key)
 
 
 def differences(models: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame:
-    """Comparators less each of AGAINST, paired by seed: difference, t, p, Holm's p, n.
+    """Comparators less each of the family's `against`, paired by seed: difference, t, p, Holm's p, n.
 
-    With the folder of the runs, also the crossed interval of roc_auc.
+    With the folder of the runs, also the crossed interval of roc_auc; in other families t intervals.
     """
-    tables = []
+    tables, known = [], family(models)
     for (place, selection), part in models.groupby(["place", "selection"], sort=False):
-        redrawn = crossed(part, folder) if folder else {}
-        for against in AGAINST:
-            for metric in COMPARED:
+        redrawn = crossed(part, folder) if folder and known.crossed else {}
+        for against in known.against:
+            for metric in (metric for metric in known.compared if metric in part):
                 pairs = part.pivot(index="seed", columns="comparator", values=metric)
                 names = [str(n) for n in pairs if against in pairs and n != against and pairs[n].notna().any()]
                 rows = [_paired(pairs[name], pairs[against]) | {"comparator": name} for name in names]
-                table = pd.DataFrame(rows, columns=["comparator", "difference", "t", "p", "n"])
+                table = pd.DataFrame(rows, columns=["comparator", "difference", "low", "high", "t", "p", "n"])
                 spread = [redrawn[n] - redrawn[against] if {n, against} <= set(redrawn) else None for n in names]
-                limits = [np.full(2, np.nan) if s is None else np.percentile(s, [2.5, 97.5]) for s in spread]
-                if metric == "roc_auc" and names:
+                limits = [
+                    np.full(2, np.nan) if s is None or metric != known.score else np.percentile(s, [2.5, 97.5])
+                    for s in spread
+                ]
+                if known.crossed and names:
                     table[["low", "high"]] = np.stack(limits)
                 where: dict[str, Any] = {"place": place, "selection": selection, "metric": metric, "against": against}
                 tables.append(table.assign(**where, p_holm=holm(table["p"].astype(float))))
@@ -97,7 +105,8 @@ def _paired(values: pd.Series, against: pd.Series) -> dict[str, float]:
     if len(gap) < 2 or np.ptp(gap) == 0:
         return {"difference": gap.mean(), "t": np.nan, "p": np.nan, "n": len(gap)}
     test = stats.ttest_1samp(gap, 0)
-    return {"difference": gap.mean(), "t": test.statistic, "p": test.pvalue, "n": len(gap)}
+    low, high = test.confidence_interval(0.95)
+    return {"difference": gap.mean(), "low": low, "high": high, "t": test.statistic, "p": test.pvalue, "n": len(gap)}
 
 
 def crossed(models: pd.DataFrame, folder: Path) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """CLASSICAL: what stands beside the networks: logistic regression and gradient-boosted trees of scikit-learn.
 
+Linear models of a value: train.regression.
 Their strength, or number of trees, is the one of best validation score, as the epoch of a network is.
 """
 
@@ -30,10 +31,14 @@ class Candidate(Protocol):
 class Classical:
     """Fits one candidate after the other and keeps the first of best validation score."""
 
+    output = "binary"  # or "regression"
+
     def fit(self, model: nn.Module, data: Dataset, prior: Prior) -> pd.DataFrame:
         """Fit `model` in place. One row a candidate: epoch (its number), loss, the validation score, seconds."""
-        if data.output != "binary":
-            raise ValueError(f"classical models here are for binary outcomes; {data.name} has {data.output}")
+        if data.output != self.output:
+            raise ValueError(
+                f"this classical model is for outcomes that are {self.output}; {data.name} has {data.output}"
+            )
         if prior.weight:
             raise ValueError("classical models have penalties of their own: prior=none trains them")
         x, y = (part.cpu().numpy().astype(np.float64) for part in (data.train.x.flatten(1), data.train.y))
@@ -43,13 +48,19 @@ class Classical:
             seconds, start = time.perf_counter() - start, time.perf_counter()
             scores = torch.from_numpy(candidate.decision_function(data.val.x.flatten(1).cpu().numpy())).to(data.val.x)
             score, value = validation_of(scores, data)
-            loss = float(log_loss(y, 1 / (1 + np.exp(-candidate.decision_function(x)))))
+            loss = self.loss(y, candidate.decision_function(x))
             row = {"epoch": len(rows) + 1, "phase": "prior", "loss": loss, "penalty": 0.0, "seconds": seconds}
             rows.append({**row, f"validation_{score}": value, **setting})
             if value > best:
                 best = value
                 self.keep(candidate, model)
         return pd.DataFrame(rows)
+
+    def loss(self, y: np.ndarray, score: np.ndarray) -> float:
+        """The task's, as of the networks: cross entropy or squared error."""
+        if self.output == "regression":
+            return float(np.square(y - score).mean())
+        return float(log_loss(y, 1 / (1 + np.exp(-score))))
 
     def candidates(self, x: np.ndarray, y: np.ndarray, data: Dataset) -> Iterator[tuple[dict[str, float], Candidate]]:
         """What tells a candidate apart, and the fitted candidate."""
@@ -58,6 +69,21 @@ class Classical:
     def keep(self, candidate: Any, model: nn.Module) -> None:
         """Make `model` the candidate."""
         raise NotImplementedError
+
+
+def check_strengths(strengths: Sequence[float]) -> None:
+    if not strengths or not min(strengths) > 0:
+        raise ValueError(f"train.strengths are numbers above 0; found {list(strengths)}")
+
+
+def into_linear(candidate: Any, model: nn.Module) -> None:
+    """The coefficients and intercept of a linear candidate, as the one layer of `model`."""
+    layers = [module for module in model.modules() if list(module.parameters(recurse=False))]
+    if len(layers) != 1 or not isinstance(layers[0], nn.Linear):
+        raise ValueError(f"a linear candidate is for model=linear; found {[type(layer).__name__ for layer in layers]}")
+    with torch.no_grad():
+        layers[0].weight.copy_(torch.from_numpy(candidate.coef_))
+        layers[0].bias.copy_(torch.from_numpy(candidate.intercept_))
 
 
 class Logistic(Classical):
@@ -69,8 +95,7 @@ class Logistic(Classical):
     def __init__(self, penalty: str, strengths: Sequence[float], feature: str | None = None) -> None:
         if penalty not in ("l1", "l2"):
             raise ValueError(f"train.penalty is l1 or l2; found {penalty!r}")
-        if not strengths or not min(strengths) > 0:
-            raise ValueError(f"train.strengths are numbers above 0; found {list(strengths)}")
+        check_strengths(strengths)
         self.penalty, self.strengths, self.feature = penalty, strengths, feature
 
     def candidates(self, x: np.ndarray, y: np.ndarray, data: Dataset) -> Iterator[tuple[dict[str, float], Candidate]]:
@@ -92,12 +117,7 @@ class Logistic(Classical):
         return found.astype(np.float64)
 
     def keep(self, candidate: Any, model: nn.Module) -> None:
-        layers = [module for module in model.modules() if list(module.parameters(recurse=False))]
-        if len(layers) != 1 or not isinstance(layers[0], nn.Linear):
-            raise ValueError(f"train=logistic is for model=linear; found {[type(layer).__name__ for layer in layers]}")
-        with torch.no_grad():
-            layers[0].weight.copy_(torch.from_numpy(candidate.coef_))
-            layers[0].bias.copy_(torch.from_numpy(candidate.intercept_))
+        into_linear(candidate, model)
 
 
 class Boosting(Classical):
