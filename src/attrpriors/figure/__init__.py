@@ -128,7 +128,7 @@ def history(place: Place) -> Figure | None:
     """Validation score and penalty along the epochs, mean over runs; each penalty has its unit and its panel."""
     curves = _histories(place)
     columns = [column for column in curves.columns.astype(str) if column.startswith("validation_")]
-    if not columns:
+    if not columns or curves["epoch"].nunique() < 2:
         return None
     penalised = curves[curves["phase"] == "prior"] if "phase" in curves else curves
     penalised = penalised[penalised.groupby("method")["penalty"].transform(lambda v: v.abs().max()) > 0]
