@@ -134,10 +134,8 @@ def test_every_configuration_is_run_by_a_test() -> None:
         "prior": PRIOR,
     }
     groups |= {"train": TRAIN, "evaluate": EVALUATE + OWN_EVALUATION, "experiment": EXPERIMENTS}
-    groups |= {
-        "hydra/launcher": LAUNCHER,
-        "comparator": names("comparator"),
-    }  # tests/test_comparators.py, test_response.py
+    groups |= {"hydra/launcher": LAUNCHER}
+    groups |= {"comparator": names("comparator")}  # tests/test_comparators.py, test_response.py
     groups |= {"contrast": names("contrast")}  # by the experiments below
     groups = {group: (*cases, *NO_NETWORK.get(group, ())) for group, cases in groups.items()}
     assert found == {f"{group}/{name}" for group, cases in groups.items() for name in cases} | {"config"}

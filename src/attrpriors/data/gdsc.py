@@ -52,16 +52,16 @@ def load(
     """
     if score not in SCORES:
         raise ValueError(f"gdsc: score is {score}: expected one of {', '.join(map(str, SCORES))}")
-    names = ("expression.csv.gz", "ic50.csv.gz", "genes.csv", "drugs.csv", SCORES[score])
+    names = ["expression.csv.gz", "ic50.csv.gz", "genes.csv", "drugs.csv", SCORES[score]]
     expression, ic50, genes, listed, edges = (table(root, name) for name in names)
     expression = expression.set_index("depmap_id")
     drugs = tuple(sorted(ic50["drug"].unique()))
     if lineage is not None:
-        names = (*names, "cell_lines.csv")
-        listing = table(root, "cell_lines.csv").set_index("depmap_id")["lineage"]
-        if lineage not in set(listing):
-            raise ValueError(f"gdsc: lineage is {lineage!r}: expected one of {', '.join(sorted(set(listing)))}")
-        kept = listing.index[listing == lineage]
+        names = [*names, "cell_lines.csv"]
+        annotated = table(root, "cell_lines.csv").set_index("depmap_id")["lineage"]
+        if lineage not in set(annotated):
+            raise ValueError(f"gdsc: lineage is {lineage!r}: expected one of {', '.join(sorted(set(annotated)))}")
+        kept = annotated.index[annotated == lineage]
         expression, ic50 = expression[expression.index.isin(kept)], ic50[ic50["depmap_id"].isin(kept)]
     aims = targets(listed, genes["hugo"])
     column = {int(entrez): number for number, entrez in enumerate(expression.columns)}

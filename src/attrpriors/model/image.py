@@ -82,7 +82,7 @@ def vgg16_imagenet(
     for layer in features:
         if isinstance(layer, nn.Conv2d):  # as torchvision
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     if pretrained:
         begin_from(model, Path(pretrained))
     return model
