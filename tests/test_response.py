@@ -16,11 +16,11 @@ from attrpriors.attribution import Gradient
 from attrpriors.build import build
 from attrpriors.data import Dataset, Split
 from attrpriors.evaluate.response import variation, within_drug
-from attrpriors.figure import response
+from attrpriors.figure import canvas, response
 from attrpriors.model import linear, mlp
 from attrpriors.prior import AttributionPrior, NoPrior, graph_variation
 from attrpriors.table.family import family
-from attrpriors.table.grid import along, pages, wide
+from attrpriors.table.grid import along, named, pages, wide
 from attrpriors.table.selection import BEFOREHAND, BEST, chosen, differences, summary
 from attrpriors.train.alternating import Alternating
 from attrpriors.train.trainer import Trainer
@@ -158,12 +158,20 @@ def test_strengths_that_are_still_to_be_chosen_are_told_without_a_look_at_the_te
     assert set(part[part["comparator"] == "drug/graph"]["strength"]) == {5.0}
 
 
+def test_runs_of_one_comparator_that_differ_in_a_setting_bear_it_in_their_name() -> None:
+    rows = pd.DataFrame({"comparator": ["a", "a", "b"], "train.optimizer.lr": [0.1, 0.01, 0.1], "model.rank": "8"})
+    assert named(rows).tolist() == ["a, lr 0.1", "a, lr 0.01", "b"]
+    assert named(rows.rename(columns={"train.optimizer.lr": "model.dropout"})).tolist() == ["a", "a", "b"]
+
+
 def test_a_comparator_s_strength_is_a_label_of_its_rows() -> None:
     rows = models().melt(["place", "comparator", "strength", "seed", "setting", "member"], var_name="metric")
     assert set(wide(rows)["strength"]) == {0.0, 1.0}
 
 
-def test_pictures_are_of_scores_strengths_and_epochs(tmp_path: Path) -> None:
+def test_pictures_are_of_scores_strengths_and_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canvas, "METADATA", {"png": {}})  # figures take most of the time
+    monkeypatch.setitem(canvas.STYLE, "savefig.dpi", 50)
     part = models().assign(setting=lambda table: table["comparator"].str[5:] + table["seed"].astype(str))
     (tmp_path / "figures").mkdir()
     for setting in part["setting"]:

@@ -40,7 +40,8 @@ def identify(cfg: DictConfig) -> Run:
     labels: dict[str, Any] = {"data": choices.get("data", ""), "source": ""}  # known once the data are there
     labels |= {key: choices.get(key, "") for key in ("model", "attribution", "prior")}
     labels |= {"weight": look_up(config, choices, "prior.weight") or 0, "seed": look_up(config, choices, "seed")}
-    labels |= {"strength": config["strength"]} if "strength" in config else {}  # of a comparator
+    if "comparator" in choices and "strength" in config:
+        labels["strength"] = config["strength"]
     labels |= {key: value for key, value in chosen.items() if key not in labels and key != "prior.weight"}
     replicate = cfg.copy()
     replicate.seed = 0

@@ -83,6 +83,7 @@ def merged(runs: Runs) -> pd.DataFrame:
     rows = rows.assign(place=rows["data"].astype(str) + " (" + rows["source"].astype(str) + ")")
     for label in (label for label in rows if str(label).startswith("data.")):
         rows["place"] += ", " + str(label).removeprefix("data.") + " " + rows[label].astype(str)
+    rows = rows.assign(comparator=named(rows))
     parts = [
         pd.to_numeric(rows[name], errors="coerce").fillna(0) for name in ("weight", "model.dropout") if name in rows
     ]
@@ -91,6 +92,18 @@ def merged(runs: Runs) -> pd.DataFrame:
     where = rows.reindex(columns=["setting", "member"]).astype(object).fillna({"setting": "", "member": -1})
     rows = rows.assign(setting=where["setting"].astype(str), member=where["member"].astype(int))
     return rows.drop_duplicates(["place", *KEY, "metric"], ignore_index=True)
+
+
+def named(rows: pd.DataFrame) -> pd.Series:
+    """Comparators, with those settings of model and training in which runs of one differ: "drug/network, lr 0.001"."""
+    name = rows["comparator"].astype(str)
+    for label in (str(label) for label in rows if str(label).startswith(("model.", "train."))):
+        value = rows[label].astype(str)
+        if label == "model.dropout" and "strength" not in rows:  # itself a strength
+            continue
+        several = value.groupby(rows["comparator"]).transform("nunique") > 1
+        name = name.where(~several, name + f", {label.rpartition('.')[2]} " + value)
+    return name
 
 
 def manifests(runs: Runs) -> list[dict[str, Any]]:
