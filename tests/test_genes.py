@@ -13,10 +13,10 @@ from attrpriors import figure
 from attrpriors.data import Provenance
 from attrpriors.figure import canvas
 from attrpriors.figure.canvas import Place
-from attrpriors.figure.genes import NODES, TOP, around, compared, layout
+from attrpriors.figure.genes import NODES, TOP, around, compared, draw, layout
 from attrpriors.record import Outcome
 from attrpriors.table import summarise
-from attrpriors.table.runs import read
+from attrpriors.table.runs import Runs, read
 
 OWN = Path("results/own")
 GENES = [f"gene{i}" for i in range(30)]
@@ -28,6 +28,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.write_app(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(canvas.STYLE, "savefig.dpi", 50)
+    monkeypatch.setattr(canvas, "METADATA", {"png": {}})  # a format is enough
 
 
 def importance(gain: float) -> np.ndarray:
@@ -91,6 +92,14 @@ def test_the_network_has_one_scale_and_a_panel_a_method() -> None:
     assert before.get_clim() == after.get_clim() == (0, 30.5)
     np.testing.assert_allclose(before.get_offsets(), after.get_offsets())
     assert bar.get_ylabel() == "mean |attribution|"
+
+
+def test_a_folder_of_comparators_has_both_pictures() -> None:
+    here = place("none", "graph")
+    here.rows["comparator"] = "drug/" + here.rows["prior"]
+    (OWN / "figures").mkdir(exist_ok=True)
+    draw(Runs(OWN, [], here.rows, here.rows.iloc[:0], []))
+    assert {"genes_1.png", "network_1.png"} <= {path.name for path in (OWN / "figures").iterdir()}
 
 
 def test_neighbours_of_the_top_genes_are_there_up_to_a_number() -> None:

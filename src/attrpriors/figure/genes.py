@@ -2,16 +2,28 @@
 
 from typing import Any
 
+import matplotlib as mpl
 import networkx as nx
 import numpy as np
 from matplotlib.figure import Figure
 
-from .canvas import COLOURS, Place, panels, with_legend
+from ..table.runs import PLACE, Runs
+from .canvas import COLOURS, STYLE, Place, panels, save, with_legend
 
 DRUGS, GENES = 4, 8  # panels, bars of each
 TOP, NODES = 10, 60  # most important genes of each method, and how many they are with their neighbours
 NETWORK = ("contrast", "comparator", "data.graph")  # labels that say which network, and what they say of no other one
 OWN = ("", "none", "own", "graph")
+
+
+def draw(runs: Runs) -> None:
+    """figures/genes_NUMBER and network_NUMBER of each place of a folder of comparators, where a graph prior is one."""
+    for number, ((data, source, model), rows) in enumerate(runs.rows.groupby(PLACE, sort=False), 1):
+        place = Place(runs.folder, f"{data} ({source}), model {model}", rows, rows.iloc[:0])
+        for kind in (genes, network) if "graph" in set(rows["prior"]) else ():
+            with mpl.rc_context(STYLE):
+                if figure := kind(place):
+                    save(figure, runs.folder / "figures" / f"{kind.__name__}_{number}")
 
 
 def genes(place: Place) -> Figure | None:

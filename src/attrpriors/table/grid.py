@@ -22,6 +22,7 @@ SHOWN = 5  # messages of failed runs
 
 def collect(runs: Runs) -> None:
     """Write the tables and figures of a folder of comparators, print its tables."""
+    from ..figure.genes import draw as draw_genes
     from ..figure.grid import draw
 
     rows = merged(runs)
@@ -54,6 +55,7 @@ def collect(runs: Runs) -> None:
     for name, content in files.items():
         write(runs.folder / name, content)
     draw(runs.folder, models, selected)
+    draw_genes(runs)
     print(f"\n{text}\ntable: {runs.folder / 'table.csv'}", flush=True)
 
 
