@@ -158,7 +158,7 @@ def test_the_help_names_every_choice_of_every_group() -> None:
 BAD = {
     "unknown key": (["sede=3"], r"Could not override 'sede'"),
     "unknown key of a choice": (["model.depth=3"], r"Could not override 'model.depth'"),
-    "unknown choice": (["prior=ginny"], r"Could not find 'prior/ginny'\n\nAvailable options in 'prior':\n\tgini"),
+    "unknown choice": (["prior=ginny"], r"Could not find 'prior/ginny'\n\nAvailable options in 'prior':\n\t\w+"),
     "unknown choice in a sweep": (["hydra.mode=MULTIRUN", "prior=none,ginny"], r"Could not find 'prior/ginny'"),
     "unknown experiment": (["experiment=imagse"], r"Could not find 'experiment/imagse'"),
     "negative weight": (["prior=gini", "prior.weight=-1"], r"prior\.weight is a finite number, 0 or more; found -1"),
