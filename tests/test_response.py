@@ -92,10 +92,11 @@ def test_every_comparator_is_trained_and_measured(name: str, regression: Dataset
     assert cfg.strength in cfg.strengths
     if "weight" in cfg.prior:
         assert cfg.prior.weight == cfg.strength > 0
-    small = {"epochs": 1, "finetune": 1, "hidden": [4], "strengths": [0.5], "rank": 2, "explained": 5, "k": 5}
+    small = {"epochs": 1, "finetune": 1, "hidden": [8], "strengths": [0.5], "rank": 2, "explained": 5, "k": 5}
     with open_dict(cfg):
         for node in (cfg.train, cfg.model, cfg.evaluate, cfg.explain):
             node.update({key: value for key, value in small.items() if node.get(key)})
+    torch.manual_seed(0)
     model = build(cfg.model, data=regression)
     attribution = build(cfg.attribution, background=regression.train.x, generator=draws())
     prior = build(cfg.prior, attribution=attribution, data=regression)
