@@ -98,9 +98,7 @@ class Dataset:
     graph: Graph | None = None
     own_graph: Graph | None = None  # the data set's own, where `graph` is a control to train on in its place
     truth: Tensor | None = None  # (F,) bool, the features that matter where they are known (simulations)
-    targets: Mapping[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # drug -> features that it aims at, where known
+    targets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # drug -> features it aims at
     gene_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # pathway -> features
     classes: tuple[str, ...] = ()  # their names, in the order of y; of a binary outcome those of 0 and 1
     scale: Scale | None = None  # of x, where the features have units of their own

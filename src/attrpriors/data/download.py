@@ -164,15 +164,8 @@ def sole(root: Path) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    from attrpriors.data import (
-        beataml,
-        cifar10,
-        fashion_mnist,
-        gdsc,
-        mnist,
-        nhanes,
-        nhanes_paper,
-    )  # here: they import this one
+    # here: they import this one
+    from attrpriors.data import beataml, cifar10, fashion_mnist, gdsc, mnist, nhanes, nhanes_paper
 
     parser = argparse.ArgumentParser(description="Fetch the real data sets, check them, prepare their tables.")
     parser.add_argument("--mirror", default="", help="folder or http(s) address that holds the files")

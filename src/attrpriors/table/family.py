@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ RESPONSE = Family(
 )
 
 
-def family(metrics: Iterable[str]) -> Family:
+def family(metrics: Iterable[Any]) -> Family:
     """Of rows with these metrics; where the test part was not read, those of the validation part."""
     names = set(map(str, metrics))
     found = HEALTH if HEALTH.chooses in names else RESPONSE

@@ -27,7 +27,7 @@ def collect(runs: Runs) -> None:
 
     rows = merged(runs)
     models = wide(rows)
-    known = family(map(str, models))
+    known = family(models)
     selected = pd.concat([part.assign(selection=name) for name, part in chosen(models)], ignore_index=True)
     lost = runs.failed.reindex(columns=["comparator"])["comparator"].value_counts()
     table = summary(selected).assign(failed=lambda part: part["comparator"].map(lost).fillna(0).astype(int))

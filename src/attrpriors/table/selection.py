@@ -32,7 +32,7 @@ KEY = ["comparator", "strength", "seed"]
 
 def chosen(models: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each way of choosing, and its models, a row a comparator and seed; ties go to the weaker strength."""
-    known = family(map(str, models))
+    known = family(models)
     if not known.crossed and (models.groupby(["place", "comparator"])["strength"].nunique() == 1).all():
         yield BEFOREHAND, models
         return
@@ -65,7 +65,7 @@ def differences(models: pd.DataFrame, folder: Path | None = None) -> pd.DataFram
 
     With the folder of the runs, also the crossed interval of roc_auc; in other families t intervals.
     """
-    tables, known = [], family(map(str, models))
+    tables, known = [], family(models)
     for (place, selection), part in models.groupby(["place", "selection"], sort=False):
         redrawn = crossed(part, folder) if folder and known.crossed else {}
         for against in known.against:
