@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 from attrpriors import record
 from attrpriors.build import build, complete
 from attrpriors.explain import as_typed, or_explain
-from attrpriors.record import stream
+from attrpriors.record import start, stream
 from attrpriors.record.members import Fit, Member, together
 
 
@@ -18,11 +18,12 @@ from attrpriors.record.members import Fit, Member, together
 def main(cfg: DictConfig) -> Member:
     data = build(cfg.data, seed=cfg.seed).to(cfg.device)
     model = build(cfg.model, data=data).to(cfg.device)
-    attribution = build(cfg.attribution, background=data.train.x, generator=stream(cfg.seed, "attribution"))
+    own = start(cfg)
+    attribution = build(cfg.attribution, background=data.train.x, generator=stream(own, "attribution"))
     prior = build(cfg.prior, attribution=attribution, data=data)
-    trainer = build(cfg.train, generator=stream(cfg.seed, "batches"))
-    explain = build(cfg.explain, background=data.train.x, generator=stream(cfg.seed, "explain"))
-    evaluate = build(cfg.evaluate, generator=stream(cfg.seed, "evaluate"))
+    trainer = build(cfg.train, generator=stream(own, "batches"))
+    explain = build(cfg.explain, background=data.train.x, generator=stream(own, "explain"))
+    evaluate = build(cfg.evaluate, generator=stream(own, "evaluate"))
     history = yield Fit(trainer, model, data, prior)  # the members of an ensemble meet here and are trained together
     rows, arrays = complete(evaluate, model=model, data=data, attribution=attribution, explain=explain, history=history)
     parameters = sum(parameter.numel() for parameter in model.parameters())

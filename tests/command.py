@@ -41,6 +41,7 @@ NARROW = {
     "cnn": ["model.channels=[2,3]", "model.hidden=8"],
     "cnn_tanh": ["model.channels=[2,3]", "model.hidden=8"],
     "mlp": ["model.hidden=[8]"],
+    "mlp_response": ["model.hidden=[8]"],
     "glorot_mlp": ["model.hidden=[8]"],
     "affine": [],
     "vgg16": ["model=vgg16_small", "model.channels=[4,4,4,4,4]", "model.groups=2", "model.hidden=8"],

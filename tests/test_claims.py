@@ -85,6 +85,8 @@ def test_labels_name_one_method() -> None:
     table = rows(none=[1, 2], gini=[1, 2])
     with pytest.raises(ValueError, match="several methods of roc_auc"):
         rule.chosen(table, "roc_auc", {"data": "made_up"})
+    again = pd.concat([table.assign(initialisation=0), table.assign(initialisation=1, value=table["value"] + 1)])
+    assert rule.chosen(again, "roc_auc", {"prior": "none"}).tolist() == [1.5, 2.5]
     for labels in ({"prior": "graph"}, {"weight": 1}):
         with pytest.raises(LookupError):
             rule.chosen(table, "roc_auc", labels)

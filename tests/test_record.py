@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 
 from attrpriors import record
 from attrpriors.data import Provenance
-from attrpriors.record import Outcome, machine, stream
+from attrpriors.record import Outcome, machine, start, stream
 from attrpriors.record.randomness import entropy
 
 
@@ -166,8 +166,21 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     one, two = (tiny.run("seed=1", f"name={name}", task=drawing) / "seed=1" for name in ("one", "two"))
     assert content(one) == content(two)
     other = tiny.run("seed=2", "name=one", task=drawing) / "seed=2"
-    drawn = [pd.read_csv(folder / "rows.csv").set_index("metric")["value"]["drawn"] for folder in (one, other)]
-    assert drawn[0] != drawn[1]
+    again, anew = (
+        tiny.run("seed=1", f"+initialisation={number}", task=drawing) / f"initialisation={number},seed=1"
+        for number in (0, 1)
+    )
+    drawn = [
+        pd.read_csv(folder / "rows.csv").set_index("metric")["value"]["drawn"] for folder in (one, again, other, anew)
+    ]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) == 3
+
+
+def test_an_initialisation_draws_all_but_the_data_anew() -> None:
+    cfg, first, second = (DictConfig({"seed": 3} | more) for more in ({}, {"initialisation": 0}, {"initialisation": 1}))
+    assert start(cfg) == start(first) == 3
+    assert start(second) == entropy(3, "initialisation 1")
 
 
 def test_a_finished_run_is_skipped(capsys: pytest.CaptureFixture[str]) -> None:

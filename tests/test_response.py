@@ -170,6 +170,14 @@ def test_a_comparator_s_strength_is_a_label_of_its_rows() -> None:
     assert set(wide(rows)["strength"]) == {0.0, 1.0}
 
 
+def test_initialisations_of_one_split_are_one_replicate() -> None:
+    rows = models().melt(["place", "comparator", "strength", "seed", "setting", "member"], var_name="metric")
+    again = rows.assign(setting="again", value=rows["value"] + 0.5, initialisation=1)
+    one, both = wide(rows), wide(pd.concat([rows.assign(initialisation=0), again]))
+    assert set(both["setting"]) == {""}
+    pd.testing.assert_series_equal(both["r2"], one["r2"] + 0.25)
+
+
 def test_pictures_are_of_scores_strengths_and_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canvas, "METADATA", {"png": {}})  # figures take most of the time
     monkeypatch.setitem(canvas.STYLE, "savefig.dpi", 50)

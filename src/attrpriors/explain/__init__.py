@@ -26,7 +26,7 @@ from .. import record
 from ..build import build
 from ..data import Dataset
 from ..evaluate import estimated, scores_of
-from ..record import machine, stream
+from ..record import machine, start, stream
 from ..record.setting import folder_name
 from ..record.weights import CONFIG, WEIGHTS, restore
 from .told import Told, keep
@@ -84,7 +84,7 @@ def explain(cfg: DictConfig) -> Path:
     data, model = data.to(cfg.device), build(trained.model, data=data)
     restore(run, model)
     model = model.to(cfg.device)
-    attribution = build(trained.explain, background=data.train.x, generator=stream(trained.seed, "explain"))
+    attribution = build(trained.explain, background=data.train.x, generator=stream(start(trained), "explain"))
     x, names, offset = rows_of(list(cfg.rows) if isinstance(cfg.rows, ListConfig) else cfg.rows, data)
     scores = scores_of(model, x)
     with torch.no_grad():

@@ -35,6 +35,7 @@ from ..data import Provenance
 from ..progress import say
 from . import machine
 from .events import check_tensorboard, write_events
+from .randomness import start as start
 from .randomness import stream as stream
 from .setting import Run, canonical, difference, digest, identify
 from .weights import CONFIG, WEIGHTS, saved

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, ListConfig
 
-from .randomness import seed_global_generators
+from .randomness import seed_global_generators, start
 
 MATMUL_ERROR = 1e-6  # largest error over largest value that a route of float32 products may have
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's malloc.h
@@ -43,7 +43,7 @@ def prepare(cfg: DictConfig) -> None:
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     if not isinstance(cfg.seed, list | ListConfig):  # else each member of the run has its own
-        seed_global_generators(cfg.seed)
+        seed_global_generators(start(cfg))
     torch.backends.cudnn.deterministic = True
     reset_peak_memory(cfg.device)
 

@@ -15,7 +15,7 @@ from ..data import Dataset
 from ..prior import Prior
 from ..train import Classical, Ensemble, Trainer
 from . import Outcome, sentence
-from .randomness import seed_global_generators
+from .randomness import seed_global_generators, start
 
 # settings that may be lists -> their labels
 LISTS = {"seed": "seed", "prior.weight": "weight", "model.dropout": "model.dropout"}
@@ -72,7 +72,7 @@ def spread(cfg: DictConfig) -> tuple[list[dict[str, Any]], list[DictConfig]]:
 
 
 def _meet(member: Callable[[DictConfig], Member], config: DictConfig) -> Meeting:
-    seed_global_generators(config.seed)  # initial weights, as if it were alone
+    seed_global_generators(start(config))  # initial weights, as if it were alone
     run = member(config)
     return Meeting(run, next(run), torch.get_rng_state())
 

@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import torch
+from omegaconf import DictConfig
 
 from .setting import digest
 
@@ -14,6 +15,12 @@ def entropy(seed: int, name: str) -> int:
         raise ValueError(f"seed is a whole number, 0 or more; found {seed!r}")
     key = tuple(bytes.fromhex(digest(name)))
     return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0])
+
+
+def start(cfg: DictConfig) -> int:
+    """The seed of all that is drawn but the data: the run's, or another for each `initialisation` on the same split."""
+    number = cfg.get("initialisation", 0)
+    return entropy(cfg.seed, f"initialisation {number}") if number else cfg.seed
 
 
 def stream(seed: int, name: str) -> torch.Generator:

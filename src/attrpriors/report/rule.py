@@ -92,18 +92,22 @@ def axioms(
 
 
 def chosen(rows: pd.DataFrame, metric: str, labels: Labels) -> pd.Series:
-    """Seed -> value. Raises LookupError where no row bears the labels, ValueError where several methods do."""
+    """Seed -> value, the mean of its initialisations.
+
+    Raises LookupError where no row bears the labels, ValueError where several methods do.
+    """
     if unknown := set(labels) - set(rows):
         raise LookupError(f"rows have no label {', '.join(sorted(unknown))}")
     rows = rows[rows["metric"] == metric]
     for label, value in labels.items():
         rows = rows[rows[label].astype(str) == str(value)]
-    values = rows.set_index("seed")["value"].astype(float)
+    run = [label for label in ("seed", "initialisation") if label in rows]
+    values = rows.set_index(run)["value"].astype(float)
     if values.empty:
         raise LookupError(f"no row of {metric} with {dict(labels)}")
     if values.index.has_duplicates:
         raise ValueError(f"{dict(labels)} names several methods of {metric}: give another label")
-    return values
+    return values.groupby("seed").mean()
 
 
 def interval(values: pd.Series) -> tuple[float, float]:

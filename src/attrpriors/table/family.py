@@ -41,7 +41,7 @@ RESPONSE = Family(
     against=("drug/none", "drug/graph"),
     crossed=False,
     digits=4,
-    caption="mean ± standard error over replicates, each a split by cell line with initial weights of its own; in "
+    caption="mean ± standard error over n splits by cell line, each the mean of its initialisations; in "
     "brackets the 95 % t interval of the paired difference; p by Holm over the comparators of a column",
 )
 

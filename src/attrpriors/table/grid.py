@@ -91,7 +91,8 @@ def merged(runs: Runs) -> pd.DataFrame:
     rows = rows.assign(strength=given, seed=rows["seed"].astype(int))  # at most one of the parts is not 0
     where = rows.reindex(columns=["setting", "member"]).astype(object).fillna({"setting": "", "member": -1})
     rows = rows.assign(setting=where["setting"].astype(str), member=where["member"].astype(int))
-    return rows.drop_duplicates(["place", *KEY, "metric"], ignore_index=True)
+    draw = [label for label in ("initialisation",) if label in rows]
+    return rows.drop_duplicates(["place", *KEY, *draw, "metric"], ignore_index=True)
 
 
 def named(rows: pd.DataFrame) -> pd.Series:
@@ -140,7 +141,13 @@ def authors(folder: Path, models: int) -> str:
 
 
 def wide(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row a model: place, comparator, strength, seed, setting and member (where its arrays are), its metrics."""
+    """A row a model: place, comparator, strength, seed, setting and member (where its arrays are), its metrics.
+
+    Of several initialisations on one split the metrics are means, setting and member those of the first.
+    """
+    if "initialisation" in rows:
+        runs = rows.groupby(["place", *KEY, "metric"], as_index=False)
+        rows = runs.agg({"setting": "first", "member": "first", "value": lambda values: values.mean(skipna=False)})
     table = rows.pivot(index=["place", *KEY, "setting", "member"], columns="metric", values="value")
     return table.astype(float).reset_index().sort_values(["place", *KEY], kind="stable", ignore_index=True)
 
