@@ -178,6 +178,15 @@ def test_initialisations_of_one_split_are_one_replicate() -> None:
     pd.testing.assert_series_equal(both["r2"], one["r2"] + 0.25)
 
 
+def test_biology_has_a_table_of_its_own() -> None:
+    ((selection, part),) = chosen(models().assign(**{"target_auc": 0.6, "target_auc_p": 0.2, "target_rank/pair=A B": 4}))
+    part = part.assign(selection=selection)
+    scores, biology, _ = pages(summary(part), differences(part), family(part))
+    assert list(biology.cells)[1:4] == ["target_auc ↑", "target_auc_p ↓", "target_rank/pair=A B ↓"]
+    assert biology.cells["target_rank/pair=A B ↓"].tolist() == ["4.0000 ± 0.0000"] * 2
+    assert not any(column.startswith("target") for column in scores.cells)
+
+
 def test_pictures_are_of_scores_strengths_and_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canvas, "METADATA", {"png": {}})  # figures take most of the time
     monkeypatch.setitem(canvas.STYLE, "savefig.dpi", 50)

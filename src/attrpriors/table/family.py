@@ -17,6 +17,7 @@ class Family:
     crossed: bool  # intervals of the score of new replicates and new people; else t intervals over replicates
     digits: int
     caption: str
+    biology: tuple[str, ...] = ()  # in a table of their own; "target_rank" has levels: "target_rank/pair=..."
 
 
 HEALTH = Family(
@@ -37,7 +38,14 @@ RESPONSE = Family(
         *("r2", "r2_within_drug", "correlation_within_drug", "spearman_within_drug", "mean_squared_error"),
         *("graph_variation", "truth_average_precision"),
     ),
-    compared=("r2", "r2_within_drug", "spearman_within_drug", "graph_variation"),
+    biology=(
+        *("target_auc", "target_auc_null", "target_auc_p", "target_drugs", "target_rank"),
+        *("gene_sets_enriched", "gene_sets_tested"),
+    ),
+    compared=(
+        *("r2", "r2_within_drug", "spearman_within_drug", "graph_variation"),
+        *("target_auc", "gene_sets_enriched"),
+    ),
     against=("drug/none", "drug/graph"),
     crossed=False,
     digits=4,

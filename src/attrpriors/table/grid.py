@@ -153,9 +153,11 @@ def wide(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def pages(table: pd.DataFrame, compared: pd.DataFrame, known: Family) -> Iterator[Page]:
-    """For each place and way of choosing: the scores, then the differences."""
+    """For each place and way of choosing: the scores, the biology where it was measured, then the differences."""
     for (place, selection), part in table.groupby(["place", "selection"], sort=False):
-        yield Page(str(place), str(selection), scores(part, known))
+        yield Page(str(place), str(selection), scores(part, known, (known.chooses, *known.shown)))
+        if len(told := part[part["metric"].str.partition("/")[0].isin(known.biology)]):
+            yield Page(str(place), f"{selection}, biology", scores(part, known, tuple(told["metric"].unique())))
         gaps = compared[(compared["place"] == place) & (compared["selection"] == selection)]
         if gaps["t"].notna().any():
             yield Page(str(place), f"{selection}, differences", gap_table(gaps, order(part, known), known))
@@ -179,12 +181,12 @@ def order(part: pd.DataFrame, known: Family) -> list[str]:
     return list(part[part["metric"] == known.score].sort_values("mean", ascending=False, kind="stable")["comparator"])
 
 
-def scores(part: pd.DataFrame, known: Family) -> pd.DataFrame:
+def scores(part: pd.DataFrame, known: Family, wanted: Sequence[str]) -> pd.DataFrame:
+    """A row a comparator, a column each of the metrics `wanted` that were measured."""
     number = f"{{:.{known.digits}f}}"
     spread = part["sem"].map(f" ± {number}".format).where(part["sem"].notna(), "")  # nothing is known of one replicate
     cells = part.assign(cell=part["mean"].map(number.format) + spread)
-    wanted = dict.fromkeys((known.chooses, *known.shown))
-    metrics = [metric for metric in wanted if metric in set(part["metric"])]
+    metrics = [metric for metric in dict.fromkeys(wanted) if metric in set(part["metric"])]
     names = order(part, known)
     shown = cells.pivot(index="comparator", columns="metric", values="cell").loc[names, metrics].fillna("–")
     shown.columns = pd.Index([metric + ARROW[better(metric)] for metric in metrics])

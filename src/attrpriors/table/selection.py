@@ -51,7 +51,8 @@ def chosen(models: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def summary(models: pd.DataFrame) -> pd.DataFrame:
     """A row a comparator and metric: mean, sem, n, the median strength, with ROC-AUC the collapsed replicates."""
     key = ["place", "selection", "comparator"]
-    metrics = [name for name in models if better(str(name))]
+    biology = family(models).biology
+    metrics = [name for name in models if better(str(name)) or str(name).partition("/")[0] in biology]
     facts = models.groupby(key).agg(strength=("strength", "median"))
     if "roc_auc" in models:
         facts["collapsed"] = (models["roc_auc"] < COLLAPSED).groupby([models[name] for name in key]).sum()
