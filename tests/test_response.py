@@ -179,7 +179,8 @@ def test_initialisations_of_one_split_are_one_replicate() -> None:
 
 
 def test_biology_has_a_table_of_its_own() -> None:
-    ((selection, part),) = chosen(models().assign(**{"target_auc": 0.6, "target_auc_p": 0.2, "target_rank/pair=A B": 4}))
+    measured = {"target_auc": 0.6, "target_auc_p": 0.2, "target_rank/pair=A B": 4}
+    ((selection, part),) = chosen(models().assign(**measured))
     part = part.assign(selection=selection)
     scores, biology, _ = pages(summary(part), differences(part), family(part))
     assert list(biology.cells)[1:4] == ["target_auc ↑", "target_auc_p ↓", "target_rank/pair=A B ↓"]

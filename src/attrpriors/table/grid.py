@@ -146,8 +146,9 @@ def wide(rows: pd.DataFrame) -> pd.DataFrame:
     Of several initialisations on one split the metrics are means, setting and member those of the first.
     """
     if "initialisation" in rows:
-        runs = rows.groupby(["place", *KEY, "metric"], as_index=False)
-        rows = runs.agg({"setting": "first", "member": "first", "value": lambda values: values.mean(skipna=False)})
+        run = ["place", *KEY, "metric"]
+        first, means = rows.drop_duplicates(run), rows.groupby(run)["value"].mean(skipna=False)
+        rows = first.drop(columns="value").merge(means, on=run)
     table = rows.pivot(index=["place", *KEY, "setting", "member"], columns="metric", values="value")
     return table.astype(float).reset_index().sort_values(["place", *KEY], kind="stable", ignore_index=True)
 
