@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 from command import CONF, ROOT
+from hydra import compose, initialize_config_dir
 
 from attrpriors.table import strength_tables
 from attrpriors.table.strength import strengths
@@ -46,6 +47,20 @@ def test_nothing_is_chosen_on_test_rows_without_a_prior_free_run_or_of_one_weigh
     assert strengths(pd.concat([table(ROWS), table(ROWS, "accuracy")])).empty
     assert strengths(table(ROWS[1:])).empty
     assert strengths(table(ROWS[:2])).empty
+
+
+def test_the_strengths_of_drug_response_are_those_chosen_on_validation() -> None:
+    rows = pd.read_csv(ROOT / "results/drug_response/strength/rows.csv.gz").query("metric == 'validation_r2'")
+    rows = rows[rows["selection"].isna()]
+    means = rows.groupby(["comparator", "strength"], as_index=False).agg(value=("value", "mean"), n=("value", "size"))
+    assert (means["n"] == 2).all()
+    best = means.loc[means.groupby("comparator")["value"].idxmax()].set_index("comparator")["strength"]
+    assert len(best) == 15
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for name, strength in best.items():
+            written = compose("config", ["experiment=drug_response", f"comparator={name}"])
+            assert written.strength == pytest.approx(strength), name
+            assert sorted(means.query("comparator == @name")["strength"]) == pytest.approx(written.strengths)
 
 
 def test_the_weights_of_the_image_priors_are_those_chosen_on_validation() -> None:
