@@ -188,6 +188,15 @@ def test_biology_has_a_table_of_its_own() -> None:
     assert not any(column.startswith("target") for column in scores.cells)
 
 
+def test_intervals_of_a_picture_are_geometric_where_its_axis_is_logarithmic() -> None:
+    values = pd.DataFrame({"a": [1.0, 100.0], "b": [0.0, 0.0]})
+    found = response.limits(values, logarithm=True).loc["a"]
+    assert found["mean"] == pytest.approx(10)
+    assert found["high"] / found["mean"] == pytest.approx(np.exp(stats.t.ppf(0.975, 1) * np.log(100) / 2))
+    assert response.limits(values, logarithm=True).loc["b"].isna().all()
+    assert response.limits(values.iloc[:1], logarithm=False).loc["a"].tolist() == [1, 1, 1]
+
+
 def test_pictures_are_of_scores_strengths_and_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canvas, "METADATA", {"png": {}})  # figures take most of the time
     monkeypatch.setitem(canvas.STYLE, "savefig.dpi", 50)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,8 +12,10 @@ from matplotlib.ticker import MaxNLocator
 from ..record import HISTORY
 from .canvas import COLOURS, LINES, STYLE, half_width, save
 
-MAIN = ("drug/none", "drug/graph", "drug/rewired", "drug/degree", "drug/l2_eg")  # curves of one picture
-TITLES = {"r2": "R2", "graph_variation": "graph variation", "r2_within_drug": "R2 within drugs"}
+FREE = "drug/none"
+MAIN = (FREE, "drug/graph", "drug/rewired", "drug/degree", "drug/l2_eg")  # curves of one picture
+TITLES = {"r2": "R2", "r2_within_drug": "R2 within drugs", "graph_variation": "graph variation (geometric mean)"}
+CUT = 0.02  # of R2 below the best: what is worse is not shown along the strengths
 
 
 def draw(folder: Path, models: pd.DataFrame, selected: pd.DataFrame) -> None:
@@ -35,30 +38,44 @@ def draw(folder: Path, models: pd.DataFrame, selected: pd.DataFrame) -> None:
 
 
 def responses(title: str, part: pd.DataFrame) -> Figure:
-    """The paper's bars: R2 of every comparator, overall and within drugs, and the graph variation; best R2 on top."""
+    """R2 of every comparator, overall and within drugs, and the graph variation; best R2 on top.
+
+    Within drugs it is what the comparator gains on the extra epochs without a penalty, paired by replicate, where
+    these are among them: replicates differ more than comparators.
+    """
     prefix = "" if "r2" in part else "validation_"
     order = list(part.groupby("comparator")[f"{prefix}r2"].mean().sort_values().index)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 1.0 + 0.17 * len(order)), layout="constrained")
         axes = figure.subplots(1, 3, sharey=True)
-        for axis, metric in zip(axes, ("r2", "r2_within_drug", "graph_variation"), strict=True):
-            bars(axis, part, f"{prefix}{metric}", order)
-            axis.set(xlabel=f"{'validation' if prefix else 'test'} {TITLES[metric]}")
-        axes[2].set_xlabel(TITLES["graph_variation"])
+        for axis, metric in zip(axes, TITLES, strict=True):
+            values = part.pivot(index="seed", columns="comparator", values=f"{prefix}{metric}").reindex(columns=order)
+            label = f"{'validation' if prefix else 'test'} {TITLES[metric]}"
+            if metric == "r2_within_drug" and FREE in values:
+                values, label = values.sub(values[FREE], axis=0), f"{label}, less that of {FREE}"
+                axis.axvline(0, color="0.7", linewidth=0.8)
+            points(axis, values, logarithm=metric == "graph_variation")
+            axis.set_xlabel(label)
         figure.suptitle(title)
     return figure
 
 
-def bars(axis: Axes, part: pd.DataFrame, metric: str, order: list[str]) -> None:
-    """Mean and interval of each comparator; a score's axis starts where its bars can be told apart."""
-    values = part.pivot(index="seed", columns="comparator", values=metric).reindex(columns=order)
-    colours = [COLOURS[2] if name == "drug/graph" else COLOURS[0] if name == "drug/none" else "0.75" for name in order]
-    half = half_width(values).fillna(0) if len(values) > 1 else None
-    axis.barh(order, values.mean(), xerr=half, color=colours, error_kw={"linewidth": 0.8, "ecolor": "0.4"})
-    if metric.endswith("graph_variation"):
-        axis.set_xscale("log")
-    elif values.mean().min() > 0.5:
-        axis.set_xlim(values.mean().min() - 0.01, None)
+def points(axis: Axes, values: pd.DataFrame, logarithm: bool) -> None:
+    """Mean and interval of each comparator: a row a replicate, a column a comparator."""
+    found = limits(values, logarithm)
+    colors = [COLOURS[2] if name == "drug/graph" else "0.2" for name in found.index]
+    axis.hlines(range(len(found)), found["low"], found["high"], colors, linewidth=0.8)
+    axis.scatter(found["mean"], range(len(found)), 12, colors)
+    axis.set_yticks(range(len(found)), list(found.index))
+    axis.set_xscale("log" if logarithm else "linear")
+
+
+def limits(values: pd.DataFrame, logarithm: bool) -> pd.DataFrame:
+    """mean, low, high of each column, alike where there is one row; geometric if asked, of what is above zero."""
+    given = pd.DataFrame(np.log(values.where(values > 0))) if logarithm else values
+    mean, half = given.mean(), half_width(given).fillna(0)
+    found = pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+    return pd.DataFrame(np.exp(found)) if logarithm else found
 
 
 def tuning(place: str, grid: pd.DataFrame) -> Figure | None:
@@ -77,34 +94,42 @@ def tuning(place: str, grid: pd.DataFrame) -> Figure | None:
                 axis.plot(means.index, means[metric], marker=".", label=name, **line)
         for axis, label in zip(axes, ("validation R2", "graph variation"), strict=True):
             axis.set(xscale="log", xlabel="strength", ylabel=label)
+        best = axes[0].dataLim.ymax
+        axes[0].set_ylim(max(best - CUT, axes[0].get_ylim()[0]), best + 0.05 * CUT)
         axes[1].set_yscale("log")
         figure.legend(*axes[0].get_legend_handles_labels(), fontsize=6, loc="outside right center")
-        figure.suptitle(f"{place}; mean over replicates")
+        figure.suptitle(f"{place}; mean over replicates; R2 down to {CUT} below the best")
     return figure
 
 
 def finetuning(title: str, folder: Path, part: pd.DataFrame) -> Figure | None:
-    """Validation R2 and graph variation along the epochs; the extra ones, with or without the prior, are shaded."""
+    """Validation R2 and graph variation along the epochs; the extra ones, with or without the prior, are shaded.
+
+    R2 is less that of the replicate's best plain epoch, from which the extra ones start: replicates differ more.
+    """
     found = histories(folder, part[part["comparator"].isin(MAIN)])
     if "graph_variation" not in found:
         return None
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 2.8), layout="constrained")
         axes = figure.subplots(1, 2)
+        plain = found.loc[found["phase"] == "plain", "epoch"].max()
         for axis, metric in zip(axes, ("validation_r2", "graph_variation"), strict=True):
             for color, name in zip(COLOURS, MAIN, strict=False):
                 values = found[found["comparator"] == name].pivot(index="seed", columns="epoch", values=metric)
+                if metric == "validation_r2":
+                    values = values.sub(values.loc[:, :plain].max(axis=1), axis=0)
                 if len(values):
-                    mean, half = values.mean(), half_width(values).fillna(0)
-                    axis.plot(mean.index, mean, color=color, label=name)
-                    axis.fill_between(mean.index, mean - half, mean + half, color=color, alpha=0.15, linewidth=0)
-            plain = found.loc[found["phase"] == "plain", "epoch"].max()
+                    curve = limits(values, logarithm=metric == "graph_variation")
+                    axis.plot(curve.index, curve["mean"], color=color, label=name)
+                    axis.fill_between(curve.index, curve["low"], curve["high"], color=color, alpha=0.12, linewidth=0)
             axis.axvspan(plain + 0.5, found["epoch"].max() + 0.5, color="0.93", zorder=0)
-            axis.set(xlabel="epoch", ylabel=metric.replace("_", " "))
+            axis.set_xlabel("epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes[1].set_yscale("log")
+        axes[0].set_ylabel("validation R2, less the best plain")
+        axes[1].set(yscale="log", ylabel="graph variation, 100 validation rows")
         figure.legend(*axes[0].get_legend_handles_labels(), fontsize=6, loc="outside right center")
-        figure.suptitle(f"{title}; graph variation of 100 validation rows; the extra epochs start from the best ones")
+        figure.suptitle(title)
     return figure
 
 
