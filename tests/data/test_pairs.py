@@ -31,6 +31,7 @@ def assembled(
     lines: int | None = None,
     validation: float = 0.2,
     test: float = 0.3,
+    clip: float | None = None,
 ) -> Dataset:
     return assemble(
         made,
@@ -42,6 +43,7 @@ def assembled(
         test=test,
         provenance=Provenance("made up"),
         drivers=("B",),
+        clip=clip,
     )
 
 
@@ -89,6 +91,15 @@ def test_expression_is_scaled_on_the_training_lines_each_counted_once() -> None:
         np.testing.assert_allclose(part.x[:, 3:], expected, atol=1e-5)
 
 
+def test_clipped_expression_ends_at_the_bound_and_drugs_stay_as_they_are() -> None:
+    free, bound = assembled(screen()), assembled(screen(), clip=0.7)
+    for name, part in bound.parts.items():
+        whole = free.parts[name].x
+        assert torch.equal(part.x[:, :3], whole[:, :3])
+        np.testing.assert_array_equal(part.x[:, 3:], np.clip(whole[:, 3:], -0.7, 0.7))
+    assert (free.train.x[:, 3:].abs() > 0.7).any()
+
+
 def test_the_offset_is_the_training_mean_of_the_drug() -> None:
     made = screen()
     data = assembled(made)
@@ -130,6 +141,12 @@ def test_shares_that_leave_a_part_empty_are_refused(validation: float, test: flo
 def test_more_training_lines_than_there_are_or_fewer_than_two_are_refused(lines: int) -> None:
     with pytest.raises(ValueError, match=f"lines is {lines}: expected 2 to 5 training lines"):
         assembled(screen(), lines=lines)
+
+
+@pytest.mark.parametrize("clip", [0.0, -1.0, float("inf")])
+def test_a_bound_that_is_not_positive_is_refused(clip: float) -> None:
+    with pytest.raises(ValueError, match=f"clip is {clip}: expected a positive number, or null"):
+        assembled(screen(), clip=clip)
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])

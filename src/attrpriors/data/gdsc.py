@@ -45,10 +45,12 @@ def load(
     test: float = 0.2,
     graph: Choice = "own",
     lineage: str | None = None,
+    clip: float | None = None,
 ) -> Dataset:
     """Rows of (cell line, drug), split by cell line; an edge joins genes of a STRING score above `score`.
 
     graph: that network, or a control in its place (data.network). lineage: of cell_lines.csv, to keep its lines alone.
+    clip: bound of the standardised expression (data.pairs), None for none.
     """
     if score not in SCORES:
         raise ValueError(f"gdsc: score is {score}: expected one of {', '.join(map(str, SCORES))}")
@@ -83,6 +85,7 @@ def load(
         validation=validation,
         test=test,
         graph=graph,
+        clip=clip,
         provenance=Provenance("GDSC drug response", files={f"gdsc/{name}": TABLES[name] for name in names}),
     )
 

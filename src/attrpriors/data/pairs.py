@@ -45,20 +45,25 @@ def assemble(
     provenance: Provenance,
     drivers: tuple[str, ...] = (),
     graph: Choice = "own",
+    clip: float | None = None,
 ) -> Dataset:
     """Data set of `screen`: y is ln IC50 minus the training mean of its drug, which is the offset.
 
     drug_scale: value of the drug's own feature. lines: training lines to keep, None for all.
     validation, test: shares of the cell lines. drivers: genes that matter, where they are known.
-    graph: the network to train on, the screen's own or a control in its place.
+    graph: the network to train on, the screen's own or a control in its place. clip: largest distance from the mean
+    of the training lines, in their standard deviations, that a gene keeps; None for no bound.
     """
     if not 0 < drug_scale < np.inf:
         raise ValueError(f"{name}: drug_scale is {drug_scale}: expected a positive number")
+    if clip is not None and not 0 < clip < np.inf:
+        raise ValueError(f"{name}: clip is {clip}: expected a positive number, or null for no bound")
     drugs, genes = len(screen.drugs), screen.expression.shape[1]
     kept = split(len(screen.expression), seed, lines, validation, test, name)
     rows = {part: np.flatnonzero(np.isin(screen.line, lines_of)) for part, lines_of in kept.items()}
     scaler = StandardScaler().fit(screen.expression.to_numpy()[kept["train"]])
     expression = torch.from_numpy(scaler.transform(screen.expression.to_numpy()).astype(np.float32))
+    expression = expression if clip is None else expression.clamp(-clip, clip)
     mean = drug_means(screen, rows["train"])
     trained = network(graph, screen.edges, expression[kept["train"]].double().numpy(), entropy(seed, "graph"), name)
 
