@@ -96,7 +96,7 @@ def test_clipped_expression_ends_at_the_bound_and_drugs_stay_as_they_are() -> No
     for name, part in bound.parts.items():
         whole = free.parts[name].x
         assert torch.equal(part.x[:, :3], whole[:, :3])
-        np.testing.assert_array_equal(part.x[:, 3:], np.clip(whole[:, 3:], -0.7, 0.7))
+        np.testing.assert_array_equal(part.x[:, 3:].numpy(), np.clip(whole[:, 3:].numpy(), -0.7, 0.7))
     assert (free.train.x[:, 3:].abs() > 0.7).any()
 
 
