@@ -21,16 +21,14 @@ CUT = 0.02  # of R2 below the best: what is worse is not shown along the strengt
 def draw(folder: Path, models: pd.DataFrame, selected: pd.DataFrame) -> None:
     """figures/KIND_NUMBER.png and .pdf for each place, in the order of the tables.
 
-    models and selected: a row a model, as of table.grid.wide.
+    models and selected: a row a model, as of table.grid.wide. Where the test was not read, only the strengths.
     """
     for number, (place, grid) in enumerate(models.groupby("place", sort=False), 1):
         part = selected[selected["place"] == place]
         title = f"{place}; {part['seed'].nunique()} replicates; 95 % t intervals"
-        pictures = {
-            "responses": responses(title, part),
-            "tuning": tuning(str(place), grid),
-            "finetuning": finetuning(title, folder, part),
-        }
+        pictures = {"tuning": tuning(str(place), grid)}
+        if "r2" in part:
+            pictures |= {"responses": responses(title, part), "finetuning": finetuning(title, folder, part)}
         for kind, figure in pictures.items():
             if figure:
                 with mpl.rc_context(STYLE):
@@ -43,14 +41,13 @@ def responses(title: str, part: pd.DataFrame) -> Figure:
     Within drugs it is what the comparator gains on the extra epochs without a penalty, paired by replicate, where
     these are among them: replicates differ more than comparators.
     """
-    prefix = "" if "r2" in part else "validation_"
-    order = list(part.groupby("comparator")[f"{prefix}r2"].mean().sort_values().index)
+    order = list(part.groupby("comparator")["r2"].mean().sort_values().index)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 1.0 + 0.17 * len(order)), layout="constrained")
         axes = figure.subplots(1, 3, sharey=True)
         for axis, metric in zip(axes, TITLES, strict=True):
-            values = part.pivot(index="seed", columns="comparator", values=f"{prefix}{metric}").reindex(columns=order)
-            label = f"{'validation' if prefix else 'test'} {TITLES[metric]}"
+            values = part.pivot(index="seed", columns="comparator", values=metric).reindex(columns=order)
+            label = f"test {TITLES[metric]}"
             if metric == "r2_within_drug" and FREE in values:
                 values, label = values.sub(values[FREE], axis=0), f"{label}, less that of {FREE}"
                 axis.axvline(0, color="0.7", linewidth=0.8)
