@@ -56,11 +56,14 @@ def test_the_strengths_of_drug_response_are_those_chosen_on_validation() -> None
     assert (means["n"] == 2).all()
     best = means.loc[means.groupby("comparator")["value"].idxmax()].set_index("comparator")["strength"]
     assert len(best) == 15
+    best["drug/graph_10"] = best["drug/graph"]  # as the card says
     with initialize_config_dir(str(CONF), version_base="1.3"):
         for name, strength in best.items():
             written = compose("config", ["experiment=drug_response", f"comparator={name}"])
             assert written.strength == pytest.approx(strength), name
-            assert sorted(means.query("comparator == @name")["strength"]) == pytest.approx(written.strengths)
+            tried = means.query("comparator == @name")["strength"]
+            assert tried.empty == (name == "drug/graph_10")
+            assert tried.empty or sorted(tried) == pytest.approx(written.strengths)
 
 
 def test_the_weights_of_the_image_priors_are_those_chosen_on_validation() -> None:

@@ -101,8 +101,7 @@ def chosen(rows: pd.DataFrame, metric: str, labels: Labels) -> pd.Series:
     rows = rows[rows["metric"] == metric]
     for label, value in labels.items():
         rows = rows[rows[label].astype(str) == str(value)]
-    run = [label for label in ("seed", "initialisation") if label in rows]
-    values = rows.set_index(run)["value"].astype(float)
+    values = rows.set_index(["seed", *rows.columns.intersection(["initialisation"])])["value"].astype(float)
     if values.empty:
         raise LookupError(f"no row of {metric} with {dict(labels)}")
     if values.index.has_duplicates:

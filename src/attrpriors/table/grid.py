@@ -91,7 +91,7 @@ def merged(runs: Runs) -> pd.DataFrame:
     rows = rows.assign(strength=given, seed=rows["seed"].astype(int))  # at most one of the parts is not 0
     where = rows.reindex(columns=["setting", "member"]).astype(object).fillna({"setting": "", "member": -1})
     rows = rows.assign(setting=where["setting"].astype(str), member=where["member"].astype(int))
-    draw = [label for label in ("initialisation",) if label in rows]
+    draw = rows.columns.intersection(["initialisation"])
     return rows.drop_duplicates(["place", *KEY, *draw, "metric"], ignore_index=True)
 
 
