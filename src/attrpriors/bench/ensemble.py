@@ -15,6 +15,7 @@ from types import ModuleType
 
 import pandas as pd
 import torch
+from torch.optim import Optimizer
 
 from ..attribution import Attribution
 from ..data import Dataset
@@ -26,7 +27,8 @@ from .clock import Task, interleaved, quartiles
 from .formulation import DEFAULT, Around, Authors, ours, stock
 
 COLUMNS = ("case", "members", "models_per_second", "speedup", "low", "high", "epochs")
-ADAM = partial(torch.optim.Adam, lr=1e-3)
+ADAM = partial(torch.optim.Adam, lr=1e-3, fused=True)  # as train=ensemble and train=full_batch
+DEFAULT_ADAM = partial(torch.optim.Adam, lr=1e-3)  # PyTorch's own choice
 CASE = replace(MLP, rows=100)
 
 
@@ -37,6 +39,7 @@ def serial(
     device: str,
     attribution: Callable[[Case, Dataset], Attribution] | None = ours,
     around: Around = nullcontext,
+    optimizer: Callable[..., Optimizer] = ADAM,
 ) -> Task:
     """Single runs, one after the other."""
     datas = [case.data(seed).to(device) for seed in range(members)]
@@ -44,7 +47,7 @@ def serial(
     def run() -> None:
         with around():
             for seed, data in enumerate(datas):
-                trainer = Trainer(epochs, None, ADAM, torch.Generator().manual_seed(seed))
+                trainer = Trainer(epochs, None, optimizer, torch.Generator().manual_seed(seed))
                 trainer.fit(case.model(data, seed).to(device), data, prior(case, data, attribution))
 
     return run
@@ -114,20 +117,21 @@ def measure(
     rounds: int,
     device: str,
     authors: ModuleType | None = None,
-    processes: Sequence[int] = (8, 16),
+    processes: Sequence[int] = (8, 16, 32),
 ) -> pd.DataFrame:
     """A row a way to train; `alone` single runs or so many members, in two processes `processes` members each.
 
-    speedup: models a second over those of single runs with PyTorch's own double backward and its default route of
-    matrix products, median over rounds; low and high are its quartiles.
+    speedup: models a second over those of single runs with PyTorch's own double backward, its default route of matrix
+    products and its default form of Adam, median over rounds; low and high are its quartiles.
     """
     kinds: dict[str, Task] = {
         "serial, no prior": serial(CASE, alone, epochs, device, None),
-        "serial, stock": serial(CASE, alone, epochs, device, around=stock),
+        "serial, stock": serial(CASE, alone, epochs, device, around=stock, optimizer=DEFAULT_ADAM),
         "serial": serial(CASE, alone, epochs, device),
     }
     if authors is not None:
-        kinds["serial, authors"] = serial(CASE, alone, epochs, device, partial(Authors, module=authors))
+        explain = partial(Authors, module=authors)
+        kinds["serial, authors"] = serial(CASE, alone, epochs, device, explain, optimizer=DEFAULT_ADAM)
     tasks: dict[tuple[str, int], Task] = {}  # by name and members
     tasks |= {(f"{name}{DEFAULT}", 1): partial(by_default, task) for name, task in kinds.items()}
     if routed(device):

@@ -13,7 +13,7 @@ from matplotlib.ticker import NullLocator
 from ..figure.canvas import COLOURS, STYLE, save
 from .case import GRAPH, MLP, Case
 from .clock import Task, interleaved, quartiles
-from .ensemble import CASE, serial, together
+from .ensemble import CASE, DEFAULT_ADAM, serial, together
 from .formulation import steps, stock
 
 COLUMNS = ("axis", "value", "formulation", "median_ms", "ratio_to_plain", "low", "high")
@@ -46,7 +46,7 @@ def measure(rounds: int, device: str, epochs: int = 10) -> pd.DataFrame:
         tasks = {
             "plain": serial(CASE, count, epochs, device, None),
             "ours": together(CASE, count, epochs, device),
-            "stock": serial(CASE, count, epochs, device, around=stock),
+            "stock": serial(CASE, count, epochs, device, around=stock, optimizer=DEFAULT_ADAM),
         }
         tables.append(_rows("members", count, tasks, rounds, device, count * epochs))
     return pd.concat(tables, ignore_index=True)
