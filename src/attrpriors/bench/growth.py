@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from ..figure.canvas import COLOURS, STYLE, save
 from .case import GRAPH, MLP, Case
@@ -25,11 +25,11 @@ AXES: dict[str, tuple[Sequence[int], Callable[[int], Case]]] = {  # axis -> valu
 }
 MEMBERS = (1, 2, 4, 8, 16, 32)
 SAID = {  # axis -> title, label
-    "k": ("MLP 118-512-128-32-1, Gini, batch 100", "references k of a row"),
-    "batch": ("the same, k = 1", "rows of a batch"),
-    "features": ("the same, k = 1, batch 100", "features"),
-    "edges": ("MLP 876-512-256-1, graph, k = 10, batch 32", "edges of the graph"),
-    "members": ("MLP 118-512-128-32-1, Gini, k = 1, 100 rows", "models trained (ours: together)"),
+    "k": ("MLP 118-512-128-32-1, Gini,\nbatch 100", "references k of a row"),
+    "batch": ("the same,\nk = 1", "rows of a batch"),
+    "features": ("the same,\nk = 1, batch 100", "features"),
+    "edges": ("MLP 876-512-256-1, graph,\nk = 10, batch 32", "edges of the graph"),
+    "members": ("MLP 118-512-128-32-1, Gini,\nk = 1, 100 rows", "models trained (ours: together)"),
 }
 FORMULATIONS = ("plain", "ours", "stock")
 
@@ -66,7 +66,7 @@ def draw(growth: pd.DataFrame, stem: Path) -> None:
     """`stem`.png and .pdf: above milliseconds, below the ratio to the step without a prior; a column an axis."""
     names = list(growth["axis"].unique())
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.6 * len(names), 4.6), layout="constrained")
+        figure = Figure(figsize=(2.6 * len(names), 4.8), layout="constrained")
         above, below = figure.subplots(2, len(names), squeeze=False, sharex="col")
         for name, time, ratio in zip(names, above, below, strict=True):
             _panels(growth[growth["axis"] == name], time, ratio)
@@ -88,6 +88,9 @@ def _panels(part: pd.DataFrame, time: Axes, ratio: Axes) -> None:
         ratio.plot(curve["value"], curve["ratio_to_plain"], color=colour, marker="o")
         ratio.fill_between(curve["value"], curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0)
     time.set(xscale="log", yscale="log")
+    time.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    time.yaxis.set_major_formatter("{x:.4g}")
+    time.yaxis.set_minor_locator(NullLocator())
     ratio.set(xscale="log", ylim=(0, None))
     values = sorted(part["value"].unique())
     ratio.set_xticks(values, labels=list(map(str, values)), minor=False)
