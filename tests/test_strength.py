@@ -70,5 +70,5 @@ def test_the_weights_of_the_image_priors_are_those_chosen_on_validation() -> Non
     found = strengths(pd.read_csv(ROOT / "results/images/path/table.csv"))
     chosen = found[found["chosen"]].set_index("prior")["weight"]
     written = {name: yaml.safe_load((CONF / "prior" / f"{name}.yaml").read_text())["weight"] for name in chosen.index}
-    assert len(written) == 2
+    assert len(written) == 5
     assert written == chosen.to_dict()
