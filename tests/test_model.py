@@ -125,6 +125,17 @@ def test_vgg16_for_photographs_has_the_parameters_of_torchvisions_by_name_and_sh
     assert kinds == expected  # torchvision's flattens in its forward pass
 
 
+@pytest.mark.parametrize("build", [vgg16, vgg16_imagenet], ids=["vgg16", "vgg16_imagenet"])
+def test_vgg16_begins_as_torchvisions(build: Callable[..., nn.Module]) -> None:
+    model = build(pictures(32), channels=[32, 32, 32, 64, 64], hidden=300)
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            fan_out = layer.weight[:, 0].numel()
+            expected = (2 / fan_out) ** 0.5 if isinstance(layer, nn.Conv2d) else 0.01
+            assert float(layer.weight.detach().std()) == pytest.approx(expected, rel=0.1)
+            assert not layer.bias.any()
+
+
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
 def test_vgg16_for_photographs_begins_from_pretrained_weights(name: str, tmp_path: Path) -> None:
     data = pictures(40)
