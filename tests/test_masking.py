@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,9 @@ from attrpriors.data import Dataset
 from attrpriors.evaluate import better
 from attrpriors.evaluate.masking import Masking, areas, background, conditional_mean, counts, fills
 from attrpriors.model import mlp
+from attrpriors.table import published
 from attrpriors.table.published import ahead, paired
+from attrpriors.table.runs import Runs
 
 KINDS = [
     (kind, sign, mask) for sign in (1, -1, 0) for kind in ("keep", "remove") for mask in ("mask", "resample", "impute")
@@ -143,6 +146,24 @@ def test_masking_of_classes_is_refused(images: Dataset) -> None:
 
 def test_how_often_a_method_is_ahead_has_the_published_p() -> None:
     assert ahead(pd.Series([1.0] * 17 + [-1.0])) == "17 of 18 metrics (one-sided binomial p = 7.2e-05)"
+
+
+def test_published_numbers_stand_beside_the_same_metrics_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = ["setting", "member", "method", "data", "source", "model", "prior", "seed", "metric", "value"]
+    labels = ["data", "source", "model", "prior"]
+    numbers = tmp_path / "numbers.csv"
+    numbers.write_text("# a paper\ndata,prior,metric,published\nmnist,none,accuracy,.5 (v2: .6)\n")
+
+    def text(metric: str) -> str:
+        run = ("none", -1, "none", "mnist", "real", "cnn", "none", 0, metric, 0.25)
+        runs = Runs(tmp_path, labels, pd.DataFrame([run], columns=columns), pd.DataFrame(columns=columns), [])
+        monkeypatch.setattr(published, "read", lambda folder: runs)
+        return published.collect(tmp_path, numbers, "prior", ())
+
+    assert text("validation_accuracy") == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["numbers.csv"]
+    assert "| none    | 0.25 (1) / .5 (v2: .6) |" in text("accuracy")
+    assert (tmp_path / "published.md").is_file()
 
 
 def test_differences_are_paired_by_seed() -> None:

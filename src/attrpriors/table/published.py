@@ -34,16 +34,19 @@ class AfterSweep(Callback):
             text = collect(folder, self.numbers, self.label, self.compared)
         except Exception as error:
             sys.exit(f"no published numbers beside those of {folder}: {sentence(error)}")
-        print(f"\n{text}\npublished: {folder / 'published.csv'}", flush=True)
+        if text:
+            print(f"\n{text}\npublished: {folder / 'published.csv'}", flush=True)
 
 
 def collect(folder: Path, numbers: Path, label: str, compared: Sequence[str]) -> str:
-    """Write published.csv and published.md of a results folder; the text of the latter."""
+    """Write published.csv and published.md of a results folder; the text of the latter, empty where it shares none."""
     runs = read(folder)
     published = pd.read_csv(numbers, comment="#", dtype={"published": str}, keep_default_na=False)
     key = ["data", label, "metric"]
     never = runs.rows["value"].isna().groupby([runs.rows[name] for name in key]).sum().rename("never").reset_index()
     table = published.merge(summarise(runs), on=key).merge(never, on=key)
+    if table.empty:  # nothing that was published was measured, as on validation rows
+        return ""
     number = pd.to_numeric(table["published"], errors="coerce")
     table = table.assign(deviation=table["mean"] / number - 1)
     columns = [*PLACE, label, "metric", "published", "mean", "low", "high", "n", "never", "deviation"]
