@@ -56,7 +56,7 @@ def vgg16(
             layers += [nn.Conv2d(width, units, 3, padding=1), group_norm(units, groups), nn.ReLU()]
             width = units
     layers += [nn.Flatten(), nn.Linear(width * height * breadth, hidden), nn.ReLU(), nn.Dropout(dropout)]
-    return begun(nn.Sequential(*layers, nn.Linear(hidden, data.outputs)))
+    return initialised(nn.Sequential(*layers, nn.Linear(hidden, data.outputs)))
 
 
 def vgg16_imagenet(
@@ -78,21 +78,22 @@ def vgg16_imagenet(
     dense += [nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, data.outputs)]
     features = torchvision.models.vgg.make_layers(vgg_blocks(channels))
     parts = {"features": features, "avgpool": nn.AdaptiveAvgPool2d(7), "flatten": nn.Flatten()}
-    model = begun(nn.Sequential(OrderedDict(parts | {"classifier": nn.Sequential(*dense)})))
+    model = initialised(nn.Sequential(OrderedDict(parts | {"classifier": nn.Sequential(*dense)})))
     if pretrained:
         begin_from(model, Path(pretrained))
     return model
 
 
-def begun(model: nn.Module) -> nn.Module:
-    """`model` with the initial weights of torchvision's VGG16; with PyTorch's own, SGD at 0.05 ends in dead units."""
+def initialised(model: nn.Module) -> nn.Module:
+    """`model` with the initial weights of torchvision's VGG16: from PyTorch's own it learned nothing by SGD at 0.05."""
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, 0, 0.01)
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        else:
+            continue
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return model
 
 
