@@ -51,9 +51,8 @@ PRIOR = {"total_variation": "images", "graph": "regression"} | dict.fromkeys(
 PRIOR |= dict.fromkeys(("gini_l1", "l1_all", "l1_first", "l2_all", "l2_first", "sgl_all", "sgl_first"), "binary")
 PRIOR |= {f"total_variation_{name}": "images" for name in ("gradient", "log_probability", "integrated_gradients")}
 PRIOR |= dict.fromkeys(("input_gradient", "noise"), "images")
-PRIOR |= dict.fromkeys(
-    ("total_variation_cifar", "total_variation_gradient_cifar", "total_variation_imagenet"), "images"
-)
+PRIOR |= {f"total_variation_{name}": "images" for name in ("imagenet", "cifar", "gradient_cifar")}
+PRIOR |= {f"total_variation_{name}": "images" for name in ("cifar_paper", "gradient_cifar_paper")}
 PRIOR |= dict.fromkeys(("graph_normalised", "degree", "squared_attribution", "graph_lasso"), "regression")
 TRAIN = {"ensemble": "binary", "ensemble_sgd": "binary", "benchmark": "regression", "convergence": "redundant"}
 TRAIN |= {"images": "images", "full_batch": "binary", "finetune": "regression"}

@@ -32,9 +32,15 @@ def test_the_strongest_weight_within_a_point_of_the_prior_free_accuracy_is_chose
     assert page.cells["tried"].tolist() == ["0.1, 1, 10", "0.1, 2, 30"]
 
 
-def test_a_prior_that_costs_more_at_every_weight_has_none_chosen() -> None:
-    found = strengths(table([("none", 0, 0.99), ("smooth", 0.1, 0.97), ("smooth", 1.0, 0.9)]))
-    assert not found["chosen"].any()
+def test_where_a_prior_costs_more_than_a_point_at_every_weight_all_may_cost_ten() -> None:
+    found = strengths(table([*ROWS, ("steep", 0.1, 0.97), ("steep", 1.0, 0.8)]))
+    assert found["limit"].tolist() == pytest.approx([0.89] * 8)
+    assert found[found["chosen"]]["weight"].tolist() == [10.0, 30.0, 0.1]
+
+
+def test_a_prior_that_costs_more_than_ten_points_at_every_weight_has_none_chosen() -> None:
+    found = strengths(table([*ROWS, ("steep", 0.1, 0.88), ("steep", 1.0, 0.8)]))
+    assert found[found["chosen"]]["prior"].tolist() == ["smooth", "flat"]
 
 
 def test_models_choose_for_themselves() -> None:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from ..table.strength import ACCURACY, COST, strengths
+from ..table.strength import ACCURACY, strengths
 from .canvas import COLOURS, LINES, MARKERS, Place, panels, with_legend
 
 FREE = "none"
@@ -31,7 +31,9 @@ def path(place: Place) -> Figure | None:
     figure, axes = panels(len(metrics), place, note, 2.8)
     for metric, axis in zip(metrics, axes, strict=True):
         table, runs = (rows[rows["metric"] == metric].astype({"weight": float}) for rows in (place.table, place.rows))
-        level(axis, table[table["prior"] == FREE].iloc[0], runs[runs["prior"] == FREE], metric == ACCURACY)
+        level(axis, table[table["prior"] == FREE].iloc[0], runs[runs["prior"] == FREE])
+        if metric == ACCURACY:
+            axis.axhline(found["limit"].iloc[0], color="0.4", linewidth=1, linestyle=":", label="limit of what is chosen")
         priors = list(found["prior"].unique())
         for i, prior in enumerate(priors):
             chosen = found[(found["prior"] == prior) & found["chosen"]]["weight"].astype(float)
@@ -60,15 +62,13 @@ def named(metric: str) -> str:
     return ",\n".join(part.replace("_", " ").replace("=", " ") for part in (name, noise) if part)
 
 
-def level(axis: Axes, free: pd.Series, runs: pd.DataFrame, limited: bool) -> None:
-    """The prior-free runs, their mean and interval, and the accuracy that a chosen strength has at least."""
+def level(axis: Axes, free: pd.Series, runs: pd.DataFrame) -> None:
+    """The prior-free runs, their mean and interval."""
     axis.axhline(free["mean"], color=COLOURS[0], linewidth=1.2, label=FREE)
     for value in runs["value"]:
         axis.axhline(value, color=COLOURS[0], linewidth=0.5, alpha=0.4)
     if free["n"] > FEW:
         axis.axhspan(free["low"], free["high"], color=COLOURS[0], alpha=0.1, linewidth=0)
-    if limited:
-        axis.axhline(free["mean"] - COST, color="0.4", linewidth=1, linestyle=":", label=f"{FREE} less a point")
 
 
 def line(axis: Axes, curve: pd.DataFrame, runs: pd.DataFrame, number: int, apart: float, chosen: pd.Series) -> None:

@@ -26,7 +26,7 @@ from .runs import COST, METHOD, PLACE, Runs, read
 from .strength import strengths
 
 CAPTION = "mean ± half-width of the 95 % t interval (number of runs); ↑ higher is better, ↓ lower is better"
-STRENGTH = "the strongest weight within a point of the prior-free accuracy"
+STRENGTH = "the strongest weight that keeps the accuracy above the limit"
 ARROW = {"higher": " ↑", "lower": " ↓", "": ""}
 LATEX = {"±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--"}
 
