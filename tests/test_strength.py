@@ -72,9 +72,10 @@ def test_the_strengths_of_drug_response_are_those_chosen_on_validation() -> None
             assert tried.empty or sorted(tried) == pytest.approx(written.strengths)
 
 
-def test_the_weights_of_the_image_priors_are_those_chosen_on_validation() -> None:
-    found = strengths(pd.read_csv(ROOT / "results/images/path/table.csv"))
+@pytest.mark.parametrize(("experiment", "priors"), [("images", 5), ("images_cifar", 2)])
+def test_the_weights_of_the_image_priors_are_those_chosen_on_validation(experiment: str, priors: int) -> None:
+    found = strengths(pd.read_csv(ROOT / f"results/{experiment}/path/table.csv"))
     chosen = found[found["chosen"]].set_index("prior")["weight"]
     written = {name: yaml.safe_load((CONF / "prior" / f"{name}.yaml").read_text())["weight"] for name in chosen.index}
-    assert len(written) == 5
+    assert len(written) == priors
     assert written == chosen.to_dict()
