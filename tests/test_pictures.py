@@ -133,7 +133,7 @@ def test_a_path_has_a_panel_a_metric_a_line_a_prior_and_a_ring_around_its_choice
     assert sorted(runs.get_ydata()) == pytest.approx([0.895, 0.905, 0.98, 0.985, 0.99, 0.995])
     assert to_hex(curve.get_color()) == COLOURS[1].lower()
     (legend,) = picture.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["none", "none less a point", "smooth"]
+    assert [text.get_text() for text in legend.get_texts()] == ["none", "lowest accuracy allowed", "smooth"]
 
 
 def test_priors_of_a_path_stand_side_by_side_with_intervals_of_three_runs_or_more(tmp_path: Path) -> None:
