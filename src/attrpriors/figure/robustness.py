@@ -90,5 +90,6 @@ def noisy(place: Place) -> Figure | None:
                 said = str(answers[method][0][i])
                 style = RIGHT if said == truth else WRONG
                 axis.text(0.5, -0.08 - 0.17 * row, said, transform=axis.transAxes, ha="center", **BELOW, **style)
-    figure.suptitle(f"{place.name}; one image of class {truth} and its predicted classes; runs with the lowest seed")
+    note = f"one image of class {truth} and its predicted classes; runs with the lowest seed"
+    figure.suptitle(f"{place.name}; {note}", wrap=True)
     return figure
