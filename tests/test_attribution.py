@@ -483,6 +483,19 @@ def test_a_tolerance_draws_until_the_error_is_small_enough(bent):
     assert (phi - exact).abs().mean() < 4 * error.mean()
 
 
+def test_the_controlled_mean_of_several_windows_is_the_exact_expectation(bent):
+    network, background, x, exact = bent
+    explain = ExpectedGradients(background, 4, torch.Generator().manual_seed(7), estimator="controlled")
+    estimates = []
+    with torch.no_grad():
+        for _ in range(1000):
+            windows = [explain._sums(network, x, None, error=False) for _ in range(3)]
+            estimates.append(explain._summarise(x, [sum(sums) / 12 for sums in zip(*windows, strict=True)], 12)[0])
+    estimates = torch.stack(estimates)
+    deviation = (estimates.mean(0) - exact) / (estimates.std(0) / len(estimates) ** 0.5)
+    assert deviation.abs().max() < 4
+
+
 @pytest.mark.parametrize("estimator", ["independent", "controlled"])
 def test_complete_attributions_have_exact_sums_and_are_nearer_to_the_expectation(estimator, bent):
     network, background, x, exact = bent

@@ -14,7 +14,7 @@ from attrpriors.graph_penalty import (
     squared_attribution,
 )
 from attrpriors.model import linear
-from attrpriors.prior import graph_variation
+from attrpriors.prior import WeightPrior, graph_variation
 
 PHI = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
 
@@ -63,6 +63,15 @@ def test_graph_lasso_is_l1_and_the_laplacian_form_of_the_weights_with_their_sign
     penalty = prior(model, regression.train.x, regression.train.y)
     assert prior.weight == 0.5
     assert penalty.item() == pytest.approx(float(w.abs().sum() + 3 * form), rel=1e-5)
+
+
+def test_an_ensemble_has_a_graph_lasso_of_one_graph_alone(regression: Dataset) -> None:
+    assert regression.graph is not None
+    other = replace(regression, graph=replace(regression.graph, weight=2 * regression.graph.weight))
+    same, different = graph_lasso(0.1, 3.0, regression), graph_lasso(0.5, 3.0, other)
+    WeightPrior.of_members([same, graph_lasso(0.5, 3.0, regression)])
+    with pytest.raises(ValueError, match="trains graph_lasso on one graph"):
+        WeightPrior.of_members([same, different])
 
 
 @pytest.mark.parametrize("penalty", [normalised_graph_variation, degree_weighted])

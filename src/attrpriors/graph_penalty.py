@@ -68,4 +68,4 @@ def graph_lasso(weight: float, smoothness: float, data: Dataset) -> WeightPrior:
         roughness = (graph.weight * (w[..., one] - w[..., other]).square()).sum((-2, -1))
         return w.abs().sum((-2, -1)) + smoothness * roughness
 
-    return WeightPrior(weight, penalty, "first")
+    return WeightPrior(weight, penalty, "first", graph)

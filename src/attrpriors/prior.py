@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .attribution import Attribution, of_members
-from .data import Dataset
+from .data import Dataset, Graph
 
 Penalty = Callable[[Tensor, Dataset], Tensor]
 Penalties = Callable[[nn.Module, Tensor, Tensor], Tensor]  # of the members of an ensemble, (M,)
@@ -97,13 +97,16 @@ class WeightPrior:
     """A penalty on the weights of a network of linear layers, all of them or the first (Methods 6).
 
     `weight` is lambda, 0 or more. Biases are penalised with all layers, where the penalty takes notice of them.
+    `graph` is that of the penalty, if it has one: all members of an ensemble share it.
     """
 
-    def __init__(self, weight: float, penalty: WeightPenalty, layers: Literal["all", "first"]) -> None:
+    def __init__(
+        self, weight: float, penalty: WeightPenalty, layers: Literal["all", "first"], graph: Graph | None = None
+    ) -> None:
         check_weight(weight)
         if layers not in ("all", "first"):
             raise ValueError(f"prior.layers is all or first; found {layers!r}")
-        self.weight, self.penalty, self.layers = weight, penalty, layers
+        self.weight, self.penalty, self.layers, self.graph = weight, penalty, layers, graph
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         return self.of(model, axes=2)
@@ -122,6 +125,9 @@ class WeightPrior:
     @staticmethod
     def of_members(priors: Sequence["WeightPrior"]) -> Penalties:
         """(model, x, y) -> penalties (M,) of an ensemble, whose members differ in `weight` alone."""
+        graphs = [prior.graph for prior in priors if prior.graph is not None]
+        if any(not (torch.equal(g.edges, graphs[0].edges) and torch.equal(g.weight, graphs[0].weight)) for g in graphs):
+            raise ValueError("train=ensemble trains graph_lasso on one graph; found members with graphs of their own")
         return lambda model, x, y: priors[0].of(model, axes=3)
 
 

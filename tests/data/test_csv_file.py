@@ -50,6 +50,14 @@ def test_numbers_are_features_and_words_are_a_feature_a_level_in_groups_of_their
     assert (data.output, data.outputs, data.classes) == ("binary", 1, ("no", "yes"))
 
 
+def test_rows_of_more_cells_than_the_header_line_are_refused(table, tmp_path) -> None:
+    path = tmp_path / "shifted.csv"
+    header, *rows = table.to_csv(index=False).splitlines()
+    path.write_text("\n".join([header, *(f"{row}," for row in rows)]))
+    with pytest.raises(ValueError, match="rows have more cells than the header line, which has 7"):
+        csv_file.load(str(path), "ill", seed=0)
+
+
 def test_a_cell_is_its_number_its_level_or_the_training_mean_in_the_unit_of_its_column(load, table) -> None:
     data = load(drop=["person", "cost"])
     mean = table["age"][data.train.unit].mean()

@@ -162,7 +162,8 @@ class ExpectedGradients:
         dg, g, d, *squares = means
         count = len(self.background) // len(self.mean)  # without replacement: the covariance of a finite population
         mean = self.mean.to(x).repeat_interleave(len(x) // len(self.mean), 0)  # (B, *F)
-        phi = g * (x - mean) + (1 - 1 / count) * drawn / (drawn - 1) * (dg - d * g)
+        lost = (count - self.k) / (drawn * (count - 1))  # of the covariance: the windows of `drawn` are independent
+        phi = g * (x - mean) + 1 / (1 - lost) * (dg - d * g)
         if not squares:
             return phi, x.new_empty(0)
         dg2, d2g, d2 = squares

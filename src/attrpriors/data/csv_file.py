@@ -105,6 +105,8 @@ def opened(path: str) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, skipinitialspace=True)
     except (ValueError, UnicodeDecodeError) as error:  # ParserError and EmptyDataError are ValueErrors
         raise ValueError(f"{path} cannot be read as a CSV file: {' '.join(str(error).split())}") from error
+    if not isinstance(table.index, pd.RangeIndex):  # the first column was taken for names of the rows
+        raise ValueError(f"{path}: rows have more cells than the header line, which has {len(header)}")
     if header.isna().any() or header.duplicated().any():
         raise ValueError(f"{path}: every column has a name of its own in the header line; found {list(header)}")
     if table.empty:

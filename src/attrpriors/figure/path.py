@@ -33,7 +33,8 @@ def path(place: Place) -> Figure | None:
         table, runs = (rows[rows["metric"] == metric].astype({"weight": float}) for rows in (place.table, place.rows))
         level(axis, table[table["prior"] == FREE].iloc[0], runs[runs["prior"] == FREE])
         if metric == ACCURACY:
-            axis.axhline(found["limit"].iloc[0], color="0.4", linewidth=1, linestyle=":", label="lowest accuracy allowed")
+            limit = found["limit"].iloc[0]
+            axis.axhline(limit, color="0.4", linewidth=1, linestyle=":", label="lowest accuracy allowed")
         priors = list(found["prior"].unique())
         for i, prior in enumerate(priors):
             chosen = found[(found["prior"] == prior) & found["chosen"]]["weight"].astype(float)

@@ -30,7 +30,7 @@ def describe(device: str) -> dict[str, object]:
         "platform": platform.platform(),
         "processor": _processor(),
         "threads": torch.get_num_threads(),
-        "matmul": choose_matmul(),
+        "matmul": choose_matmul() if torch.device(device).type == "cpu" else {"route": "CUDA, float32"},
         "device": name,
     }
 
@@ -38,6 +38,7 @@ def describe(device: str) -> dict[str, object]:
 def prepare(cfg: DictConfig) -> None:
     """Device, threads, and the global generators."""
     check(cfg.device)
+    _checkout()  # of the code as it was loaded, not as it is when the run ends
     choose_matmul()
     keep_freed_memory()
     if cfg.threads:
@@ -45,6 +46,7 @@ def prepare(cfg: DictConfig) -> None:
     if not isinstance(cfg.seed, list | ListConfig):  # else each member of the run has its own
         seed_global_generators(start(cfg))
     torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # not TF32
     reset_peak_memory(cfg.device)
 
 
@@ -92,9 +94,12 @@ def keep_freed_memory() -> None:
 
 def reset_peak_memory(device: str) -> None:
     """Forget the peak of what this process did before, where the system allows it (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # what an earlier run left to the C library is none of this run's
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     if torch.device(device).type == "cuda":
+        torch.cuda.init()  # before a device is asked for by its number
         torch.cuda.reset_peak_memory_stats(device)
 
 

@@ -1,7 +1,7 @@
 """STRENGTH: the weight of an image prior, chosen on validation rows: the strongest that costs little accuracy.
 
-The paper (arXiv 1906.10670, Methods 4) takes the weight of least penalty within ten points of the prior-free accuracy, or,
-stricter, within one, on test images. The penalty falls with the weight; and here test images stay unread.
+The paper (arXiv 1906.10670, Methods 4) takes the weight of least penalty within ten points of the prior-free accuracy,
+or, stricter, within one, on test images. The penalty falls with the weight; and here test images stay unread.
 """
 
 import pandas as pd
