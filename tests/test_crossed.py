@@ -1,6 +1,9 @@
 """Choosing strengths on validation, and what is said of what was chosen."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 from attrpriors.table.beside import collect as beside
 from attrpriors.table.crossed import DRAWS, draws, influence
 from attrpriors.table.family import family
-from attrpriors.table.grid import authors, pages, wide
+from attrpriors.table.grid import authors, manifests, pages, wide
+from attrpriors.table.runs import Runs
 from attrpriors.table.selection import BEST, ONE, chosen, differences, summary
 
 
@@ -162,6 +166,20 @@ def test_published_numbers_stand_beside_the_measured_ones(tmp_path: Path) -> Non
     assert f"{-gaps['t'].iloc[0]:.1f} / 22.2" in text
     assert "/ 0.782" in text
     assert "– / –" in text
+
+
+def test_parts_of_a_grid_differ_in_their_seeds_alone(tmp_path: Path) -> None:
+    def part(seeds: str, epochs: int) -> dict[str, Any]:
+        labels, config = {"comparator": "gini_eg", "seed": seeds}, {"seed": seeds, "epochs": epochs}
+        return {"setting": f"seed={seeds}", "labels": labels, "config": config, "replicate": str(epochs)}
+
+    (tmp_path / "manifests.jsonl").write_text(json.dumps(part("0..3", 100)))  # the folder of the run is gone
+    runs = Runs(tmp_path, [], pd.DataFrame(), pd.DataFrame(), [part("4..7", 100)])
+    assert [one["setting"] for one in manifests(runs)] == ["seed=0..3", "seed=4..7"]
+    with pytest.raises(ValueError, match=r"seed=0\.\.3 and seed=4\.\.7 .* epochs is 100 there and 200 here"):
+        manifests(replace(runs, manifests=[part("4..7", 200)]))
+    again = part("0..3", 200)
+    assert manifests(replace(runs, manifests=[again])) == [again]  # in the place of the earlier one
 
 
 def test_what_the_authors_loop_would_need_is_said_where_a_benchmark_stands_by(tmp_path: Path) -> None:

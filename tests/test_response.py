@@ -163,6 +163,9 @@ def test_runs_of_one_comparator_that_differ_in_a_setting_bear_it_in_their_name()
     rows = pd.DataFrame({"comparator": ["a", "a", "b"], "train.optimizer.lr": [0.1, 0.01, 0.1], "model.rank": "8"})
     assert named(rows).tolist() == ["a, lr 0.1", "a, lr 0.01", "b"]
     assert named(rows.rename(columns={"train.optimizer.lr": "model.dropout"})).tolist() == ["a", "a", "b"]
+    earlier = pd.DataFrame({"comparator": ["a", "b"], "model.rank": "8"})  # of a part that was given none by hand
+    both = pd.concat([rows.assign(train="sgd"), earlier], ignore_index=True)
+    assert named(both).tolist() == ["a, lr 0.1, train sgd", "a, lr 0.01, train sgd", "b, lr 0.1, train sgd", "a", "b"]
 
 
 def test_a_comparator_s_strength_is_a_label_of_its_rows() -> None:

@@ -11,13 +11,15 @@ import pandas as pd
 
 from ..evaluate import better
 from ..record import write
+from ..record.setting import canonical
 from . import ARROW, Page
 from .family import Family, family
-from .runs import COST, Runs
+from .runs import COST, Runs, check_replicates
 from .selection import KEY, chosen, differences, summary
 
 AUTHORS = "serial, authors, default matmul"  # case of the benchmark
 SHOWN = 5  # messages of failed runs
+SETTINGS = ("model", "attribution", "prior", "train", "explain", "evaluate")  # groups that may be labels
 
 
 def collect(runs: Runs) -> None:
@@ -96,22 +98,24 @@ def merged(runs: Runs) -> pd.DataFrame:
 
 
 def named(rows: pd.DataFrame) -> pd.Series:
-    """Comparators, with those settings of model and training in which runs of one differ: "drug/network, lr 0.001"."""
+    """Comparators, with those of their settings in which runs of one differ: "drug/network, lr 0.001"."""
     name = rows["comparator"].astype(str)
-    for label in (str(label) for label in rows if str(label).startswith(("model.", "train."))):
-        value = rows[label].astype(str)
+    for label in (str(label) for label in rows if str(label).partition(".")[0] in SETTINGS):
         if label == "model.dropout" and "strength" not in rows:  # itself a strength
             continue
-        several = value.groupby(rows["comparator"]).transform("nunique") > 1
-        name = name.where(~several, name + f", {label.rpartition('.')[2]} " + value)
+        value = rows[label]  # NaN in the rows of an earlier part that was not given it by hand
+        several = value.groupby(rows["comparator"]).transform("nunique", dropna=False) > 1
+        name = name.where(~several | value.isna(), name + f", {label.rpartition('.')[2]} " + value.astype(str))
     return name
 
 
 def manifests(runs: Runs) -> list[dict[str, Any]]:
-    """Those of the runs, after those of parts whose folders are gone."""
+    """Those of the runs, after those of parts whose folders are gone; ValueError where parts of one grid differ."""
     path, live = runs.folder / "manifests.jsonl", {manifest["setting"] for manifest in runs.manifests}
     kept = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return [one for one in kept if "comparator" in one["labels"] and one["setting"] not in live] + runs.manifests
+    kept = [one for one in kept if "comparator" in one["labels"] and one["setting"] not in live]
+    check_replicates((canonical({**one["labels"], "seed": None}), one) for one in [*kept, *runs.manifests])
+    return kept + runs.manifests
 
 
 def cost(records: Sequence[dict[str, Any]]) -> pd.DataFrame:

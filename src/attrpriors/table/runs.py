@@ -1,7 +1,7 @@
 """RUNS: the corridor back: all runs of a results folder, finished, failed and unfinished, as frames."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,8 @@ def read(folder: Path) -> Runs:
     table.insert(0, "setting", pd.Series([run["setting"] for run in runs], dtype=str))
     done = [i for i, run in enumerate(runs) if "rows" in run]
     lost = [i for i, run in enumerate(runs) if "rows" not in run]
-    _check_replicates([runs[i] for i in done], table.loc[done])
+    methods = table.loc[done, [*PLACE, "method"]].itertuples(index=False, name=None)
+    check_replicates(zip(methods, (runs[i] for i in done), strict=True))
     rows = [runs[i]["rows"].assign(run=i) for i in done]
     place = {runs[i]["setting"]: i for i in reversed(done)}
     return Runs(
@@ -136,13 +137,15 @@ def _methods(table: pd.DataFrame, labels: Sequence[str]) -> pd.Series:
     return name.str.removeprefix("none, explain=")  # several explanations of plain networks: no prior to tell of
 
 
-def _check_replicates(finished: Sequence[dict[str, Any]], table: pd.DataFrame) -> None:
-    first: dict[tuple[str, ...], dict[str, Any]] = {}
-    for run, method in zip(finished, table[[*PLACE, "method"]].itertuples(index=False, name=None), strict=True):
-        other = first.setdefault(method, run)
-        if other["replicate"] != run["replicate"]:
-            there, here = ({**one["config"], "seed": None} for one in (other, run))
+def check_replicates(records: Iterable[tuple[Any, Mapping[str, Any]]]) -> None:
+    """ValueError where finished records of one method, given with it, differ in more than their seed."""
+    first: dict[Any, Mapping[str, Any]] = {}
+    for method, record in records:
+        other = first.setdefault(method, record)
+        if other["replicate"] != record["replicate"]:
+            there, here = ({**one["config"], "seed": None} for one in (other, record))
             raise ValueError(
-                f"{other['setting']} and {run['setting']} bear the same labels but differ in their config: "
-                f"{difference(there, here)}; give one of them another name=... or remove its folder"
+                f"{other['setting']} and {record['setting']} bear the same labels but differ in their config: "
+                f"{difference(there, here)}; give one of them another name=... or remove its folder, "
+                "of an earlier part the tables"
             )
