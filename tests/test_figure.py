@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from attrpriors import figure
 from attrpriors.data import Provenance
-from attrpriors.figure import canvas
+from attrpriors.figure import canvas, grid
 from attrpriors.figure.canvas import Place
 from attrpriors.record import Outcome
 from attrpriors.table import collect, summarise
@@ -185,3 +185,18 @@ def test_members_of_one_record_are_drawn_each_by_its_own_arrays_and_history() ->
     assert drawing is not None
     (line,) = drawing.axes[0].lines
     assert line.get_ydata() == pytest.approx([(0.1 + 0.5) / 2, (0.2 + 0.4) / 2])
+
+
+def test_a_gain_along_the_sizes_is_paired_by_replicate() -> None:
+    rows = [
+        {"people": people, "comparator": name, "seed": seed, "roc_auc": 0.7 + 0.1 * seed + gain, "gini": 0.5}
+        for people in (100, 50)
+        for name, gain in (("none", 0.0), ("gini_eg", 2.0 / people))
+        for seed in range(3)
+    ]
+    axes = grid.sizes("nhanes", pd.DataFrame(rows)).axes
+    gain = {bars.get_label(): bars for bars in axes[1].containers}["gini_eg"]
+    line, _, (whiskers,) = gain.lines
+    assert line.get_xydata() == pytest.approx(np.array([[50, 0.04], [100, 0.02]]))
+    assert [np.ptp(whisker[:, 1]) for whisker in whiskers.get_segments()] == pytest.approx([0, 0])  # all gain alike
+    assert axes[0].containers[0].lines[0].get_ydata() == pytest.approx([0.8, 0.8])

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from scipy import stats
 
 from ..record import ARRAYS
 from . import response
@@ -17,6 +18,7 @@ from .canvas import COLOURS, LINES, STYLE, save
 SHOWN = 10  # features
 MAIN = ("none", "gini_eg", "mixed_eg", "l1_all", "sgl_all", "l2_all", "l1_eg", "dropout")  # curves of one picture
 CHOOSES = "validation_roc_auc"
+SIZED = r"^(?P<whole>.*), train (?P<people>\d+)$"  # a place that differs from others in its training rows
 
 
 def draw(folder: Path, models: pd.DataFrame, selected: pd.DataFrame) -> None:
@@ -39,6 +41,11 @@ def draw(folder: Path, models: pd.DataFrame, selected: pd.DataFrame) -> None:
                 if shares:
                     save(stability(title, shares), figures / f"stability_{name}")
                     save(relied(title, shares), figures / f"relied_{name}")
+    sized = selected.join(selected["place"].str.extract(SIZED)).dropna(subset="people").astype({"people": int})
+    for way, (selection, part) in enumerate(sized.groupby("selection"), 1):
+        with mpl.rc_context(STYLE):
+            title = f"{part['whole'].iloc[0]}; {selection}; {part['seed'].nunique()} replicates"
+            save(sizes(title, part), figures / f"sizes_{way}")
 
 
 def importances(folder: Path, models: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -155,6 +162,33 @@ def relied(title: str, shares: dict[str, pd.DataFrame]) -> Figure:
     shown = axis.imshow(100 * means.to_numpy(), cmap="Blues", vmin=0, aspect="auto")
     axis.set_xticks(range(len(means.columns)), list(means.columns.astype(str)), rotation=40, ha="right")
     axis.set_yticks(range(len(means)), list(means.index.astype(str)))
+    dark = 50 * means.to_numpy().max()
+    for (row, column), share in np.ndenumerate(100 * means.to_numpy()):
+        axis.text(column, row, f"{share:.0f}", ha="center", va="center", color="white" if share > dark else "black")
     figure.colorbar(shown, ax=axis, label="share of all importance (%)")
     figure.suptitle(title)
+    return figure
+
+
+def sizes(title: str, part: pd.DataFrame) -> Figure:
+    """ROC-AUC and Gini of each comparator, and what it gains on `none`, along `people` to train on: a row a model."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots(1, 3)
+    found = set(part["comparator"])
+    for name, line in style([*(name for name in MAIN if name in found), *sorted(found - set(MAIN))]):
+        models = part[part["comparator"] == name].set_index(["people", "seed"])
+        plain = part[part["comparator"] == "none"].set_index(["people", "seed"])
+        gain = (models["roc_auc"] - plain["roc_auc"]).dropna()
+        for axis, values in zip(axes, (models["roc_auc"], gain, models["gini"].dropna()), strict=True):
+            groups = values.groupby(level="people")
+            mean, half = groups.mean(), groups.sem() * stats.t.ppf(0.975, groups.size() - 1)
+            axis.errorbar(mean.index, mean, yerr=half, label=name, capsize=2, elinewidth=0.8, **line)
+    people = sorted(part["people"].unique())
+    for axis, label in zip(axes, ("test ROC-AUC", "test ROC-AUC, less that of none", "Gini of mean |EG|"), strict=True):
+        axis.set(xscale="log", xlabel="people to train on", ylabel=label)
+        axis.set_xticks(people, [str(count) for count in people])
+        axis.minorticks_off()
+    axes[1].axhline(0, color="0.7", linewidth=0.8)
+    axes[0].legend(fontsize=6)
+    figure.suptitle(f"{title}; 95 % t intervals")
     return figure
