@@ -118,6 +118,7 @@ def strengths(place: str, grid: pd.DataFrame) -> Figure:
         for column, label, (_, line) in zip(means, labels, style(list(labels)), strict=True):
             axis.plot(means.index, means[column], label=label, **line)
         axis.set(title=name, xscale="linear" if name == "dropout" else "log", ylim=(0, 1))
+        axis.minorticks_off()
     for axis in axes[len(names) :]:
         axis.set_visible(False)
     if names:
