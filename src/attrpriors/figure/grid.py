@@ -102,7 +102,7 @@ def bars(axis: Axes, part: pd.DataFrame, metric: str, order: list[str]) -> None:
     axis.barh(places, values["mean"], xerr=values["sem"].fillna(0), color=colours, error_kw={"linewidth": 0.8})
     axis.set_yticks(places, order, fontsize=6)
     low = 0.5 if metric == "roc_auc" else 0.0
-    axis.set(xlabel=f"test {metric}".replace("_", " ") if low else "Gini of mean |EG|", xlim=(low, None))
+    axis.set(xlabel="test ROC-AUC" if low else "Gini of mean |EG|", xlim=(low, None))
 
 
 def strengths(place: str, grid: pd.DataFrame) -> Figure:
