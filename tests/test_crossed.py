@@ -168,6 +168,15 @@ def test_published_numbers_stand_beside_the_measured_ones(tmp_path: Path) -> Non
     assert "– / –" in text
 
 
+def test_places_come_in_the_order_of_their_numbers() -> None:
+    sized = pd.concat([models(5).assign(place=f"nhanes (real), train {count}") for count in (1000, 200, 50)])
+    rows = sized.melt(["place", "comparator", "strength", "seed", "setting", "member"], var_name="metric")
+    assert wide(rows)["place"].str.split().str[-1].unique().tolist() == ["50", "200", "1000"]
+    part = selected(wide(rows))
+    told = [page.place.split()[-1] for page in pages(summary(part), differences(part), family(part))]
+    assert list(dict.fromkeys(told)) == ["50", "200", "1000"]
+
+
 def test_parts_of_a_grid_differ_in_their_seeds_alone(tmp_path: Path) -> None:
     def part(seeds: str, epochs: int) -> dict[str, Any]:
         labels, config = {"comparator": "gini_eg", "seed": seeds}, {"seed": seeds, "epochs": epochs}

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -154,12 +155,19 @@ def wide(rows: pd.DataFrame) -> pd.DataFrame:
         first, means = rows.drop_duplicates(run), rows.groupby(run)["value"].mean(skipna=False)
         rows = first.drop(columns="value").merge(means, on=run)
     table = rows.pivot(index=["place", *KEY, "setting", "member"], columns="metric", values="value")
-    return table.astype(float).reset_index().sort_values(["place", *KEY], kind="stable", ignore_index=True)
+    models = table.astype(float).reset_index().sort_values(["place", *KEY], kind="stable")
+    return models.sort_values("place", kind="stable", key=lambda places: places.map(by_number), ignore_index=True)
+
+
+def by_number(place: str) -> tuple[object, ...]:
+    """What sorts "train 200" before "train 1000"."""
+    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", place))
 
 
 def pages(table: pd.DataFrame, compared: pd.DataFrame, known: Family) -> Iterator[Page]:
     """For each place and way of choosing: the scores, the biology where it was measured, then the differences."""
-    for (place, selection), part in table.groupby(["place", "selection"], sort=False):
+    ways = sorted(table.groupby(["place", "selection"], sort=False), key=lambda way: by_number(str(way[0][0])))
+    for (place, selection), part in ways:
         yield Page(str(place), str(selection), scores(part, known, (known.chooses, *known.shown)))
         if len(told := part[part["metric"].str.partition("/")[0].isin(known.biology)]):
             yield Page(str(place), f"{selection}, biology", scores(part, known, tuple(told["metric"].unique())))
