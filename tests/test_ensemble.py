@@ -52,6 +52,7 @@ from attrpriors.prior import (
     total_variation,
 )
 from attrpriors.record.members import spread
+from attrpriors.record.setting import folder_name
 from attrpriors.table.runs import COST
 from attrpriors.train import Ensemble, Trainer
 from attrpriors.train import ensemble as room
@@ -549,3 +550,11 @@ def test_a_list_of_seeds_without_an_ensemble_is_refused_in_a_sentence(tmp_path: 
     sentence = "failed: a list of seeds or weights is 2 members: train=ensemble trains them together"
     assert result.text.count(sentence) == 1
     assert "Traceback" not in result.text
+
+
+def test_several_lists_of_seeds_as_one_value_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    result = command(*TINY, "seed='[0,1],[2,3]'", f"results={tmp_path}")
+    assert result.status == 1
+    assert "seed is a whole number, 0 or more; found '[0,1],[2,3]'" in result.text
+    assert "Traceback" not in result.text
+    assert folder_name({"seed": "[0,1,2,3]"}) == "seed=0..3"

@@ -58,7 +58,7 @@ def folder_name(chosen: Mapping[str, Any]) -> str:
 
 def _short(value: Any) -> Any:
     """A list of whole numbers in a row by its ends: "[0,1,2,3]" is "0..3"."""
-    ends = re.fullmatch(r"\[(\d+),.*,(\d+)\]", str(value))
+    ends = re.fullmatch(r"\[(\d+)(?:,\d+)+,(\d+)\]", str(value))
     if not ends or json.loads(value) != list(range(int(ends[1]), int(ends[2]) + 1)):
         return value
     return f"{ends[1]}..{ends[2]}"
