@@ -194,11 +194,15 @@ def test_parts_of_a_grid_differ_in_their_seeds_alone(tmp_path: Path) -> None:
 def test_what_the_authors_loop_would_need_is_said_where_a_benchmark_stands_by(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "quick" / "health"
     folder.mkdir(parents=True)
-    assert authors(folder, 7200) == ""
+    paper = {"model": {"hidden": [512, 128, 32]}, "data": {"train": 100}}
+    records = [{"config": paper, "members": [{}] * 3600}, {"config": paper, "members": [{}] * 3600}]
+    other = [{"config": {**paper, **part}, "members": []} for part in ({"data": {"train": 50}}, {"model": {}})]
+    assert authors(folder, records) == ""
     (tmp_path / "results" / "bench").mkdir()
     path = tmp_path / "results" / "bench" / "ensemble.csv"
     path.write_text('case,models_per_second\nensemble,9\n"serial, authors, default matmul",0.5\n')
-    assert "0.50 models a second" in authors(folder, 7200)
-    assert "4.0 hours for the 7,200" in authors(folder, 7200)
+    assert "0.50 such networks a second" in authors(folder, [*records, *other])
+    assert "4.0 hours for the 7,200" in authors(folder, [*records, *other])
+    assert authors(folder, other) == ""
     path.write_text("case,models_per_second\nensemble,9\n")
-    assert authors(folder, 7200) == ""
+    assert authors(folder, records) == ""

@@ -19,6 +19,7 @@ from .runs import COST, Runs, check_replicates
 from .selection import KEY, chosen, differences, summary
 
 AUTHORS = "serial, authors, default matmul"  # case of the benchmark
+CASE = ([512, 128, 32], 100)  # its hidden units and training rows
 SHOWN = 5  # messages of failed runs
 SETTINGS = ("model", "attribution", "prior", "train", "explain", "evaluate")  # groups that may be labels
 
@@ -40,7 +41,7 @@ def collect(runs: Runs) -> None:
     for page in [*pages(table, compared, known), *along(models, known), Page("cost", "", cost(records))]:
         text += f"\n### {page.title}\n\n{page.cells.to_markdown(index=False, disable_numparse=True)}\n"
     if known.crossed:
-        text += authors(runs.folder, sum(max(len(record["members"]), 1) for record in records))
+        text += authors(runs.folder, records)
     if len(runs.failed):
         text += f"\nFailed or unfinished runs: {len(runs.failed)}.\n"
         text += "".join(f"- {message}\n" for message in runs.failed["message"].unique()[:SHOWN])
@@ -131,17 +132,21 @@ def cost(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return shown.assign(**{"models a second": (table["models"] / table["seconds"]).map("{:.2f}".format)}).reset_index()
 
 
-def authors(folder: Path, models: int) -> str:
-    """What the authors' loop would need for as many networks, if the results that hold the folder hold a benchmark."""
+def authors(folder: Path, records: Sequence[dict[str, Any]]) -> str:
+    """What the authors' loop would need for as many of its networks, if the results that hold the folder time it."""
     path = next((parent / "bench" / "ensemble.csv" for parent in folder.parents if (parent / "bench").exists()), None)
-    if path is None:
+    alike = [one for one in records if one["config"]["model"].get("hidden") == CASE[0]]
+    alike = [one for one in alike if one["config"]["data"].get("train") == CASE[1]]
+    models = sum(max(len(record["members"]), 1) for record in alike)
+    if path is None or not models:
         return ""
     rate = pd.read_csv(path).set_index("case")["models_per_second"].get(AUTHORS)
     if rate is None:
         return ""
     return (
-        f"\nThe authors' loop trains {rate:.2f} models a second with one reference a row (`make bench`): "
-        f"{models / rate / 3600:.1f} hours for the {models:,} of this table, without their evaluation.\n"
+        f"\nThe authors' loop trains {rate:.2f} such networks a second on {CASE[1]} people, with 118 inputs and one "
+        f"reference a row (`make bench`): {models / rate / 3600:.1f} hours for the {models:,} of this table, without "
+        "their evaluation.\n"
     )
 
 
