@@ -175,10 +175,10 @@ def sizes(title: str, part: pd.DataFrame) -> Figure:
     """ROC-AUC and Gini of each comparator, and what it gains on `none`, along `people` to train on: a row a model."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     axes = figure.subplots(1, 3)
+    plain = part[part["comparator"] == "none"].set_index(["people", "seed"])
     found = set(part["comparator"])
     for name, line in style([*(name for name in MAIN if name in found), *sorted(found - set(MAIN))]):
         models = part[part["comparator"] == name].set_index(["people", "seed"])
-        plain = part[part["comparator"] == "none"].set_index(["people", "seed"])
         gain = (models["roc_auc"] - plain["roc_auc"]).dropna()
         for axis, values in zip(axes, (models["roc_auc"], gain, models["gini"].dropna()), strict=True):
             groups = values.groupby(level="people")
