@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from attrpriors.table.beside import collect as beside
 from attrpriors.table.crossed import DRAWS, draws, influence
 from attrpriors.table.family import family
-from attrpriors.table.grid import authors, manifests, pages, wide
+from attrpriors.table.grid import authors, manifests, pages, partly, wide
 from attrpriors.table.runs import Runs
 from attrpriors.table.selection import BEST, ONE, chosen, differences, summary
 
@@ -132,7 +132,7 @@ def test_redrawn_areas_scatter_as_exact_ones_do() -> None:
     found = [people(seed) for seed in range(4)]
     areas = np.array([roc_auc_score(y[r > 0], s[r > 0]) for s, r, y in found])
     added = np.stack([influence(r, y) for _, r, y in found])
-    ours = draws({"one": areas}, {"one": added})["one"]
+    ours = draws({"one": areas}, {"one": added}, np.ones(4, dtype=bool))["one"]
     draw = np.random.default_rng(1)
     exact = []
     for _ in range(200):
@@ -148,8 +148,39 @@ def test_redrawn_areas_scatter_as_exact_ones_do() -> None:
 def test_methods_are_redrawn_alike_so_that_what_they_share_drops_out() -> None:
     found = [people(seed) for seed in range(3)]
     areas, added = np.full(3, 0.7), np.stack([influence(r, y) for _, r, y in found])
-    both = draws({"a": areas, "b": areas + 0.1}, {"a": added, "b": added})
+    both = draws({"a": areas, "b": areas + 0.1}, {"a": added, "b": added}, np.ones(3, dtype=bool))
     np.testing.assert_allclose(both["b"] - both["a"], 0.1, atol=1e-6)
+
+
+def test_replicates_whose_test_scores_are_gone_count_with_their_areas() -> None:
+    areas = np.linspace(0.7, 0.8, 20)
+    added = np.stack([influence(*people(0)[1:])] * 20)  # every replicate ranks people alike: a few tell all of it
+    whole = draws({"one": areas}, {"one": added}, np.ones(20, dtype=bool))["one"]
+    hand = np.arange(20) % 2 == 1
+    np.testing.assert_allclose(draws({"one": areas}, {"one": added[hand]}, hand)["one"], whole, atol=1e-9)
+
+
+def test_intervals_outlive_the_folders_of_some_replicates(tmp_path: Path) -> None:
+    table, drawn = selected(models()).query("selection == @BEST"), np.random.default_rng(0)
+    table = table.assign(setting=table["comparator"] + table["seed"].astype(str), member=0)
+    table["roc_auc"] += 0.001 * drawn.normal(size=len(table))  # else every difference is the same
+    for seed in (1, 3, 5, 8):
+        for name in ("none", "gini_eg"):
+            _, rank, outcome = people(seed)
+            folder = tmp_path / f"{name}{seed}"
+            folder.mkdir()
+            np.savez(folder / "arrays.npz", rank=rank[None], outcome=outcome[None])
+    (row,) = differences(table, tmp_path).query("metric == 'roc_auc' and against == 'none'").itertuples()
+    assert (row.n, row.scored) == (10, 4)
+    assert row.low < row.difference < row.high
+    assert "at least 4 of 10" in partly(differences(table, tmp_path))
+    (tmp_path / "none1" / "arrays.npz").unlink()
+    assert set(differences(table, tmp_path).query("metric == 'roc_auc'")["scored"]) == {3}
+    for seed in (3, 5):
+        (tmp_path / f"gini_eg{seed}" / "arrays.npz").unlink()
+    gone = differences(table, tmp_path).query("metric == 'roc_auc'")
+    assert gone["low"].isna().all()  # a single replicate tells nothing
+    assert partly(gone) == ""
 
 
 def test_published_numbers_stand_beside_the_measured_ones(tmp_path: Path) -> None:
@@ -180,7 +211,8 @@ def test_places_come_in_the_order_of_their_numbers() -> None:
 def test_parts_of_a_grid_differ_in_their_seeds_alone(tmp_path: Path) -> None:
     def part(seeds: str, epochs: int) -> dict[str, Any]:
         labels, config = {"comparator": "gini_eg", "seed": seeds}, {"seed": seeds, "epochs": epochs}
-        return {"setting": f"seed={seeds}", "labels": labels, "config": config, "replicate": str(epochs)}
+        told = {"setting": f"seed={seeds}", "labels": labels, "config": config, "replicate": str(epochs)}
+        return told | {"members": [{"seed": 0}, {"seed": 1}]}
 
     (tmp_path / "manifests.jsonl").write_text(json.dumps(part("0..3", 100)))  # the folder of the run is gone
     runs = Runs(tmp_path, [], pd.DataFrame(), pd.DataFrame(), [part("4..7", 100)])
@@ -188,7 +220,7 @@ def test_parts_of_a_grid_differ_in_their_seeds_alone(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"seed=0\.\.3 and seed=4\.\.7 .* epochs is 100 there and 200 here"):
         manifests(replace(runs, manifests=[part("4..7", 200)]))
     again = part("0..3", 200)
-    assert manifests(replace(runs, manifests=[again])) == [again]  # in the place of the earlier one
+    assert manifests(replace(runs, manifests=[again])) == [again | {"members": 2}]  # in the place of the earlier one
 
 
 def test_what_the_authors_loop_would_need_is_said_where_a_benchmark_stands_by(tmp_path: Path) -> None:

@@ -33,9 +33,11 @@ def draw(folder: Path, models: pd.DataFrame, selected: pd.DataFrame) -> None:
     for number, (place, grid) in enumerate(models.groupby("place", sort=False), 1):
         for way, (selection, part) in enumerate(selected[selected["place"] == place].groupby("selection"), 1):
             name, shares = f"{number}_{way}", importances(folder, part)
-            title = f"{place}; {selection}; {part['seed'].nunique()} replicates"
+            where, known = f"{place}; {selection}", max(map(len, shares.values()), default=0)
+            title = f"{where}; {known} replicates"  # those whose arrays are at hand
             with mpl.rc_context(STYLE):
-                save(comparators(title, grid, part, shares), figures / f"comparators_{name}")
+                whole = f"{where}; {part['seed'].nunique()} replicates"
+                save(comparators(whole, grid, part, shares), figures / f"comparators_{name}")
                 if way == 1:
                     save(strengths(str(place), grid), figures / f"strengths_{name}")
                 if shares:
@@ -88,7 +90,9 @@ def comparators(title: str, grid: pd.DataFrame, part: pd.DataFrame, shares: dict
             axes[1][1].plot(np.linspace(0, 100, len(ordered) + 1), 100 * np.insert(ordered, 0, 0), **line)
     axes[1][0].set(xlabel="Gini of mean |EG|, mean over replicates", ylabel="validation ROC-AUC, along the strengths")
     axes[1][1].plot([0, 100], [0, 100], color="0.7", linewidth=0.8)
-    axes[1][1].set(xlabel="features, least important first (%)", ylabel="share of importance (%)")
+    known = max(map(len, shares.values()), default=0)  # replicates whose arrays are at hand
+    told = f", {known} replicates" if known < part["seed"].nunique() else ""
+    axes[1][1].set(xlabel="features, least important first (%)", ylabel=f"share of importance (%){told}")
     axes[1][0].legend(fontsize=6)
     figure.suptitle(f"{title}; whiskers: one standard error")
     return figure

@@ -4,7 +4,7 @@ Replicates and people are both drawn with replacement (Owen 2007, the pigeonhole
 people, so that a t interval over replicates alone says nothing of other people. In the weights of the people the area
 under the curve is replaced by its first order (DeLong et al. 1988: placements), whose error is of order 1 / people.
 
-Letters: R replicates, P people of all replicates, D draws.
+Letters: R replicates, H those of them whose test scores are at hand, P people of all replicates, D draws.
 """
 
 from collections.abc import Mapping
@@ -34,14 +34,20 @@ def _below(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
     return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(ordered))
 
 
-def draws(area: Mapping[str, np.ndarray], added: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Name -> mean areas (D,) of redrawn replicates and people, from areas (R,) and influences (R, P)."""
-    replicates, people = next(iter(added.values())).shape
+def draws(area: Mapping[str, np.ndarray], added: Mapping[str, np.ndarray], hand: np.ndarray) -> dict[str, np.ndarray]:
+    """Name -> mean areas (D,) of redrawn replicates and people, from areas (R,) and influences (H, P).
+
+    `hand` (R,) tells the H replicates whose influences are known. Where some are not, what other people would change is
+    the mean of those that are: the fewer they are, the wider the interval.
+    """
+    people = next(iter(added.values())).shape[1]
     generator = np.random.default_rng(0)
-    of_replicates = generator.multinomial(replicates, [1 / replicates] * replicates, DRAWS) / replicates  # (D, R)
-    sums = {name: np.empty((replicates, DRAWS)) for name in added}
+    of_replicates = generator.multinomial(len(hand), [1 / len(hand)] * len(hand), DRAWS) / len(hand)  # (D, R)
+    of_known = of_replicates[:, hand]
+    of_known = of_known / np.maximum(of_known.sum(1, keepdims=True), 1 / len(hand))  # (D, H)
+    sums = {name: np.empty((len(values), DRAWS)) for name, values in added.items()}
     for draw in range(DRAWS):
         more = (np.bincount(generator.integers(people, size=people), minlength=people) - 1).astype(np.float32)
         for name, values in added.items():
             sums[name][:, draw] = values @ more
-    return {name: np.einsum("dr,rd->d", of_replicates, area[name][:, None] + sums[name]) for name in added}
+    return {name: of_replicates @ area[name] + np.einsum("dh,hd->d", of_known, sums[name]) for name in added}

@@ -41,7 +41,7 @@ def collect(runs: Runs) -> None:
     for page in [*pages(table, compared, known), *along(models, known), Page("cost", "", cost(records))]:
         text += f"\n### {page.title}\n\n{page.cells.to_markdown(index=False, disable_numparse=True)}\n"
     if known.crossed:
-        text += authors(runs.folder, records)
+        text += partly(compared) + authors(runs.folder, records)
     if len(runs.failed):
         text += f"\nFailed or unfinished runs: {len(runs.failed)}.\n"
         text += "".join(f"- {message}\n" for message in runs.failed["message"].unique()[:SHOWN])
@@ -117,19 +117,34 @@ def manifests(runs: Runs) -> list[dict[str, Any]]:
     kept = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     kept = [one for one in kept if "comparator" in one["labels"] and one["setting"] not in live]
     check_replicates((canonical({**one["labels"], "seed": None}), one) for one in [*kept, *runs.manifests])
-    return kept + runs.manifests
+    return [{**one, "members": count(one)} for one in [*kept, *runs.manifests]]
+
+
+def count(record: dict[str, Any]) -> int:
+    """How many models a record holds; its members are a list, their number in the tables' manifests.jsonl."""
+    members = record["members"]
+    return members if isinstance(members, int) else max(len(members), 1)
 
 
 def cost(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Models of each comparator, their seconds, and models a second, evaluation included."""
-    rows = [
-        (record["labels"].get("comparator", ""), max(len(record["members"]), 1), record["seconds"]["total"])
-        for record in records
-    ]
+    rows = [(record["labels"].get("comparator", ""), count(record), record["seconds"]["total"]) for record in records]
     table = pd.DataFrame(rows, columns=["comparator", "models", "seconds"]).groupby("comparator", sort=False).sum()
     table.loc["all"] = table.sum()
     shown = table.assign(models=table["models"].astype(int), seconds=table["seconds"].map("{:.0f}".format))
     return shown.assign(**{"models a second": (table["models"] / table["seconds"]).map("{:.2f}".format)}).reset_index()
+
+
+def partly(compared: pd.DataFrame) -> str:
+    """Of how many replicates the test scores were at hand, where an interval was drawn without those of some."""
+    some = compared[(compared["scored"] > 0) & (compared["scored"] < compared["n"])]
+    if some.empty:
+        return ""
+    least = some.sort_values("scored").iloc[0]
+    return (
+        f"\nWhat other test people would change is taken, in the intervals, from the replicates whose folders are at "
+        f"hand: at least {least['scored']:.0f} of {least['n']:.0f}.\n"
+    )
 
 
 def authors(folder: Path, records: Sequence[dict[str, Any]]) -> str:
@@ -137,7 +152,7 @@ def authors(folder: Path, records: Sequence[dict[str, Any]]) -> str:
     path = next((parent / "bench" / "ensemble.csv" for parent in folder.parents if (parent / "bench").exists()), None)
     alike = [one for one in records if one["config"]["model"].get("hidden") == CASE[0]]
     alike = [one for one in alike if one["config"]["data"].get("train") == CASE[1]]
-    models = sum(max(len(record["members"]), 1) for record in alike)
+    models = sum(map(count, alike))
     if path is None or not models:
         return ""
     rate = pd.read_csv(path).set_index("case")["models_per_second"].get(AUTHORS)

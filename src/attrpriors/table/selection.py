@@ -64,11 +64,12 @@ def summary(models: pd.DataFrame) -> pd.DataFrame:
 def differences(models: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame:
     """Comparators less each of the family's `against`, paired by seed: difference, t, p, Holm's p, n.
 
-    With the folder of the runs, also the crossed interval of roc_auc; in other families t intervals.
+    With the folder of the runs, also the crossed interval of roc_auc, and of how many replicates test scores were at
+    hand; in other families t intervals.
     """
     tables, known = [], family(models)
     for (place, selection), part in models.groupby(["place", "selection"], sort=False):
-        redrawn = crossed(part, folder) if folder and known.crossed else {}
+        redrawn, scored = crossed(part, folder) if folder and known.crossed else ({}, 0)
         for against in known.against:
             for metric in (metric for metric in known.compared if metric in part):
                 pairs = part.pivot(index="seed", columns="comparator", values=metric)
@@ -82,6 +83,7 @@ def differences(models: pd.DataFrame, folder: Path | None = None) -> pd.DataFram
                 ]
                 if known.crossed and names:
                     table[["low", "high"]] = np.stack(limits)
+                    table["scored"] = np.where(table["low"].notna(), scored, 0)
                 where: dict[str, Any] = {"place": place, "selection": selection, "metric": metric, "against": against}
                 tables.append(table.assign(**where, p_holm=holm(table["p"].astype(float))))
     columns = [
@@ -97,6 +99,7 @@ def differences(models: pd.DataFrame, folder: Path | None = None) -> pd.DataFram
         "p",
         "p_holm",
         "n",
+        *(["scored"] if known.crossed else []),
     ]
     return pd.concat(tables, ignore_index=True).reindex(columns=columns)
 
@@ -110,8 +113,11 @@ def _paired(values: pd.Series, against: pd.Series) -> dict[str, float]:
     return {"difference": gap.mean(), "low": low, "high": high, "t": test.statistic, "p": test.pvalue, "n": len(gap)}
 
 
-def crossed(models: pd.DataFrame, folder: Path) -> dict[str, np.ndarray]:
-    """Comparator -> redrawn mean areas, of those whose test scores of every replicate are in the folder."""
+def crossed(models: pd.DataFrame, folder: Path) -> tuple[dict[str, np.ndarray], int]:
+    """Comparator -> redrawn mean areas; and the number of replicates whose test scores are in the folder.
+
+    Of comparators that were run on every replicate; those of whom no test scores are in the folder are left out.
+    """
     added: dict[Any, np.ndarray] = {}  # by the index of models
     for setting, part in models.groupby("setting"):
         path = folder / str(setting) / ARRAYS
@@ -121,12 +127,12 @@ def crossed(models: pd.DataFrame, folder: Path) -> dict[str, np.ndarray]:
                     rank, outcome = np.atleast_2d(arrays["rank"]), np.atleast_2d(arrays["outcome"])
                     for index, member in part["member"].items():
                         added[index] = influence(rank[member], outcome[member]).astype(np.float32)
-    full = {
-        str(name): part.sort_values("seed")
-        for name, part in models.groupby("comparator")
-        if set(part.index) <= set(added) and set(part["seed"]) == set(models["seed"])
-    }
-    if not full or models["seed"].nunique() < 2:
-        return {}
-    area = {name: part["roc_auc"].to_numpy() for name, part in full.items()}
-    return draws(area, {name: np.stack([added[index] for index in part.index]) for name, part in full.items()})
+    model = models.reset_index().pivot(index="seed", columns="comparator", values="index")  # (R, comparators)
+    scored = model.isin(list(added))
+    known = model.columns[model.notna().all() & scored.any()]
+    hand = scored[known].all(axis=1).to_numpy()
+    if known.empty or hand.sum() < 2:
+        return {}, 0
+    area = {str(name): models.loc[model[name], "roc_auc"].to_numpy() for name in known}
+    found = {str(name): np.stack([added[index] for index in model.loc[hand, name]]) for name in known}
+    return draws(area, found, hand), int(hand.sum())
