@@ -27,7 +27,7 @@ class ExpectedGradients:
     controlled: references without replacement, stratified alphas, and the known mean of the references as a control
     variate, k of 2 or more: the same expectation, less variance at the same cost.
 
-    `chunk`: points held at once when no graph is kept; None: 128 images, or 512 rows of a table.
+    `chunk`: points held at once when no graph is kept; None: 128 images, or 2048 rows of a table.
 
     `complete`: what phi lacks of completeness (score less mean score of the background) is shared out over the
     features in proportion to their squared standard errors; at evaluation only.
@@ -52,7 +52,7 @@ class ExpectedGradients:
     ) -> None:
         if estimator not in ESTIMATORS:
             raise ValueError(f"estimator is one of {', '.join(ESTIMATORS)}; found {estimator!r}")
-        chunk = (128 if background.ndim == 4 else 512) if chunk is None else chunk  # so many fit a cache
+        chunk = (128 if background.ndim == 4 else 2048) if chunk is None else chunk  # so many fit a cache
         at_least_one(k=k, chunk=chunk)
         if estimator == "controlled" and not 2 <= k <= len(background):
             raise ValueError(
