@@ -181,12 +181,12 @@ def test_no_more_than_a_chunk_of_points_is_held_and_chunks_change_nothing(
     torch.testing.assert_close(phi, path(BACKGROUND)(model, X, y).detach())
 
 
-@pytest.mark.parametrize(("shape", "most"), [((2,), 512), ((1, 2, 2), 128)], ids=["rows", "images"])
+@pytest.mark.parametrize(("shape", "most"), [((2,), 2048), ((1, 2, 2), 128)], ids=["rows", "images"])
 def test_without_a_chunk_as_many_points_are_held_as_fit_a_cache(shape: tuple[int, ...], most: int) -> None:
     background = torch.randn(9, *shape, generator=torch.Generator().manual_seed(0))
     model = Lambda(lambda x: x.flatten(1).square().sum(1))
     with torch.no_grad():
-        ExpectedGradients(background, 600)(model, background[:1])
+        ExpectedGradients(background, 3000)(model, background[:1])
     assert model.largest == most
 
 
