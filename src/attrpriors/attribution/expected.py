@@ -52,7 +52,7 @@ class ExpectedGradients:
     ) -> None:
         if estimator not in ESTIMATORS:
             raise ValueError(f"estimator is one of {', '.join(ESTIMATORS)}; found {estimator!r}")
-        chunk = (128 if background.ndim == 4 else 2048) if chunk is None else chunk  # so many fit a cache
+        chunk = (128 if background.ndim == 4 else 2048) if chunk is None else chunk  # fewer are slower
         at_least_one(k=k, chunk=chunk)
         if estimator == "controlled" and not 2 <= k <= len(background):
             raise ValueError(

@@ -33,10 +33,9 @@ def draw(folder: Path, models: pd.DataFrame, selected: pd.DataFrame) -> None:
     for number, (place, grid) in enumerate(models.groupby("place", sort=False), 1):
         for way, (selection, part) in enumerate(selected[selected["place"] == place].groupby("selection"), 1):
             name, shares = f"{number}_{way}", importances(folder, part)
-            where, known = f"{place}; {selection}", max(map(len, shares.values()), default=0)
-            title = f"{where}; {known} replicates"  # those whose arrays are at hand
+            where = f"{place}; {selection}"
+            whole, title = (f"{where}; {n} replicates" for n in (part["seed"].nunique(), at_hand(shares)))
             with mpl.rc_context(STYLE):
-                whole = f"{where}; {part['seed'].nunique()} replicates"
                 save(comparators(whole, grid, part, shares), figures / f"comparators_{name}")
                 if way == 1:
                     save(strengths(str(place), grid), figures / f"strengths_{name}")
@@ -67,6 +66,11 @@ def importances(folder: Path, models: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {comparator: pd.DataFrame(shares) for comparator, shares in found.items()}
 
 
+def at_hand(shares: dict[str, pd.DataFrame]) -> int:
+    """Of how many replicates the shares of importance are known."""
+    return max(map(len, shares.values()), default=0)
+
+
 def style(names: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """A line of its own for each name."""
     for i, name in enumerate(names):
@@ -90,8 +94,7 @@ def comparators(title: str, grid: pd.DataFrame, part: pd.DataFrame, shares: dict
             axes[1][1].plot(np.linspace(0, 100, len(ordered) + 1), 100 * np.insert(ordered, 0, 0), **line)
     axes[1][0].set(xlabel="Gini of mean |EG|, mean over replicates", ylabel="validation ROC-AUC, along the strengths")
     axes[1][1].plot([0, 100], [0, 100], color="0.7", linewidth=0.8)
-    known = max(map(len, shares.values()), default=0)  # replicates whose arrays are at hand
-    told = f", {known} replicates" if known < part["seed"].nunique() else ""
+    told = f", {at_hand(shares)} replicates" if at_hand(shares) < part["seed"].nunique() else ""
     axes[1][1].set(xlabel="features, least important first (%)", ylabel=f"share of importance (%){told}")
     axes[1][0].legend(fontsize=6)
     figure.suptitle(f"{title}; whiskers: one standard error")
