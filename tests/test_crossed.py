@@ -191,7 +191,7 @@ def test_published_numbers_stand_beside_the_measured_ones(tmp_path: Path) -> Non
     )
     numbers = tmp_path / "numbers.csv"
     numbers.write_text("# source\ncomparator,metric,published,t\nnone,roc_auc,0.707,22.2\ngini_eg,roc_auc,0.782,\n")
-    text = beside(tmp_path, numbers)
+    text = beside(tmp_path, str(numbers))
     gaps = differences(selected(models())).query("selection == @BEST and against == 'gini_eg' and metric == 'roc_auc'")
     assert -gaps["t"].iloc[0] > 0
     assert f"{-gaps['t'].iloc[0]:.1f} / 22.2" in text

@@ -158,7 +158,7 @@ def test_published_numbers_stand_beside_the_same_metrics_alone(tmp_path: Path, m
         run = ("none", -1, "none", "mnist", "real", "cnn", "none", 0, metric, 0.25)
         runs = Runs(tmp_path, labels, pd.DataFrame([run], columns=columns), pd.DataFrame(columns=columns), [])
         monkeypatch.setattr(published, "read", lambda folder: runs)
-        return published.collect(tmp_path, numbers, "prior", ())
+        return published.collect(tmp_path, str(numbers), "prior")
 
     assert text("validation_accuracy") == ""
     assert [path.name for path in tmp_path.iterdir()] == ["numbers.csv"]
@@ -175,3 +175,5 @@ def test_differences_are_paired_by_seed() -> None:
     assert gap["mean"] == pytest.approx(2)
     assert gap["published"] == pytest.approx(0.25)
     assert gap["high"] - gap["mean"] == pytest.approx(12.706, abs=1e-3)  # t of 97.5 % with one degree of freedom
+    one_more = pd.concat([rows, rows.query("seed == 1 and explain == 'one'").assign(seed=2)])  # the other failed there
+    pd.testing.assert_series_equal(paired(one_more, table, "explain", ["one", "other"]).loc["keep/mask=a"], gap)

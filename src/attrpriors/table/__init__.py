@@ -9,7 +9,7 @@ import gzip
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,10 +34,13 @@ LATEX = {"±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "-
 class AfterSweep(Callback):
     """Hydra's callback: the tables and figures of a sweep, the report, an exit status that tells of its failed runs.
 
-    It ends last: Hydra calls the callbacks of an experiment, which come after it, first when a sweep is over.
+    `pages`: what an experiment has beside its tables: each writes NAME.md into the results folder, and returns its text.
 
     Hydra turns any Exception of a callback into a warning; SystemExit passes.
     """
+
+    def __init__(self, **pages: Callable[[Path], str]) -> None:
+        self.pages = pages
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         self.before = _failures(Path(config.results, config.name))
@@ -50,7 +53,11 @@ class AfterSweep(Callback):
         messages = [f"{path.parent.name}: {path.read_text().partition(chr(10))[0]}" for path in failed]
         told = "\n  ".join([f"failed runs: {len(failed)} (traceback in their {FAILURE})", *messages]) if failed else ""
         try:
-            collect(folder)
+            tables = collect(folder)
+            for name, write_page in self.pages.items():
+                if text := write_page(folder):
+                    print(f"\n{text}\n{name}: {folder / name}.md")
+            print(f"\n{tables}\ntable: {folder / 'table.csv'}", flush=True)
             page.refresh(Path(config.results))
         except Exception as error:
             sys.exit(f"no tables or report of {folder}: {sentence(error)}\n{told}".strip())
@@ -63,8 +70,8 @@ def _failures(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in sorted(folder.glob(f"*=*/{FAILURE}"))}
 
 
-def collect(folder: Path) -> None:
-    """Write the tables and figures of a results folder, print its main tables. Raises ValueError without a run."""
+def collect(folder: Path) -> str:
+    """Write the tables and figures of a results folder; the text of its main tables. Raises ValueError without a run."""
     from .. import figure  # matplotlib is for the end of a sweep, not for the start of every job
     from . import grid
 
@@ -88,7 +95,7 @@ def collect(folder: Path) -> None:
         write(folder / name, content)
     figure.draw(runs, table)
     main = [page for page in pages if page.topic in ("", STRENGTH)]
-    print(f"\n{_markdown(main, runs.failed)}\ntable: {folder / 'table.csv'}", flush=True)
+    return _markdown(main, runs.failed)
 
 
 def summarise(runs: Runs) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from . import collect
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("folder", type=Path, help="results/NAME")
 try:
-    collect(parser.parse_args().folder)
+    folder = parser.parse_args().folder
+    print(f"{collect(folder)}\ntable: {folder / 'table.csv'}")
 except (OSError, ValueError) as error:
     sys.exit(sentence(error))

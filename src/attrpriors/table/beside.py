@@ -3,15 +3,12 @@
 Published: a CSV of comparator, metric, published, t (of the sparse prior, gini_eg, less the comparator).
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 
-from ..record import sentence, write
+from ..record import write
 from .grid import merged, wide
 from .runs import read
 from .selection import BEST, chosen, differences, summary
@@ -19,22 +16,7 @@ from .selection import BEST, chosen, differences, summary
 SOURCE = "arXiv 1906.10670v2, for whose data see the card"
 
 
-class AfterSweep(Callback):
-    """Hydra's callback, beside that of the tables."""
-
-    def __init__(self, numbers: str) -> None:
-        self.numbers = Path(numbers)
-
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        folder = Path(config.results, config.name)
-        try:
-            text = collect(folder, self.numbers)
-        except Exception as error:
-            sys.exit(f"no published numbers beside those of {folder}: {sentence(error)}")
-        print(f"\n{text}\npublished: {folder / 'published.md'}", flush=True)
-
-
-def collect(folder: Path, numbers: Path) -> str:
+def collect(folder: Path, numbers: str) -> str:
     """Write published.csv and published.md of a results folder; the text of the latter."""
     key = ["comparator", "metric"]
     published = pd.read_csv(numbers, comment="#")

@@ -24,8 +24,8 @@ SHOWN = 5  # messages of failed runs
 SETTINGS = ("model", "attribution", "prior", "train", "explain", "evaluate")  # groups that may be labels
 
 
-def collect(runs: Runs) -> None:
-    """Write the tables and figures of a folder of comparators, print its tables."""
+def collect(runs: Runs) -> str:
+    """Write the tables and figures of a folder of comparators; the text of its tables."""
     from ..figure.genes import draw as draw_genes
     from ..figure.grid import draw
 
@@ -60,7 +60,7 @@ def collect(runs: Runs) -> None:
         write(runs.folder / name, content)
     draw(runs.folder, models, selected)
     draw_genes(runs)
-    print(f"\n{text}\ntable: {runs.folder / 'table.csv'}", flush=True)
+    return text
 
 
 def holds_comparators(runs: Runs) -> bool:

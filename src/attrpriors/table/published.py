@@ -4,47 +4,32 @@ An experiment's published numbers lie in experiments/NAME.csv: data, a label tha
 published (or "never", of an event; empty: not published). A sweep ends with results/NAME/published.csv and .md.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 from scipy import stats
 
-from ..record import sentence, write
+from ..record import write
 from . import _cell, summarise
 from .runs import PLACE, read
 
 NEVER = "never"
 
 
-class AfterSweep(Callback):
-    """Hydra's callback, after that of the tables. `compared`: two methods, the first of which should be ahead."""
+def collect(folder: Path, numbers: str, label: str, compared: Sequence[str] = ()) -> str:
+    """Write published.csv and published.md of a results folder; the text of the latter, empty where it shares none.
 
-    def __init__(self, numbers: str, label: str, compared: Sequence[str] = ()) -> None:
-        self.numbers, self.label, self.compared = Path(numbers), label, tuple(compared)
-
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        folder = Path(config.results, config.name)
-        try:
-            text = collect(folder, self.numbers, self.label, self.compared)
-        except Exception as error:
-            sys.exit(f"no published numbers beside those of {folder}: {sentence(error)}")
-        if text:
-            print(f"\n{text}\npublished: {folder / 'published.csv'}", flush=True)
-
-
-def collect(folder: Path, numbers: Path, label: str, compared: Sequence[str]) -> str:
-    """Write published.csv and published.md of a results folder; the text of the latter, empty where it shares none."""
+    `compared`: two methods, the first of which should be ahead.
+    """
     runs = read(folder)
     published = pd.read_csv(numbers, comment="#", dtype={"published": str}, keep_default_na=False)
-    key = ["data", label, "metric"]
+    key = [*PLACE, label, "metric"]
+    if label not in runs.rows:
+        return ""
     never = runs.rows["value"].isna().groupby([runs.rows[name] for name in key]).sum().rename("never").reset_index()
-    table = published.merge(summarise(runs), on=key).merge(never, on=key)
+    table = published.merge(summarise(runs), on=["data", label, "metric"]).merge(never, on=key)
     if table.empty:  # nothing that was published was measured, as on validation rows
         return ""
     number = pd.to_numeric(table["published"], errors="coerce")
@@ -55,27 +40,29 @@ def collect(folder: Path, numbers: Path, label: str, compared: Sequence[str]) ->
     for place, part in table.groupby(PLACE, sort=False):
         data, kind, model = place
         text += f"\n### {data} ({kind}), model {model}\n\n"
-        gaps = paired(runs.rows[runs.rows["data"] == data], part, label, compared) if compared else pd.DataFrame()
-        text += "".join(f"{line}\n" for line in said(part, gaps, label, compared)) if compared else ""
+        both = len(compared) > 0 and set(compared) <= set(part[label])
+        rows = runs.rows[(runs.rows[PLACE] == list(place)).all(axis=1)]
+        gaps = paired(rows, part, label, compared) if both else pd.DataFrame()
+        text += "".join(f"{line}\n" for line in said(part, gaps, label, compared)) if both else ""
         text += f"{wide(part, gaps, label, compared).to_markdown(disable_numparse=True)}\n"
     write(folder / "published.csv", table[columns].to_csv(index=False, na_rep="nan").encode())
     write(folder / "published.md", text.encode())
     return text
 
 
-def source(numbers: Path) -> str:
+def source(numbers: str) -> str:
     """Where the numbers are from: the first line of their file."""
-    return numbers.read_text().partition("\n")[0].removeprefix("# ")
+    return Path(numbers).read_text().partition("\n")[0].removeprefix("# ")
 
 
 def paired(rows: pd.DataFrame, table: pd.DataFrame, label: str, compared: Sequence[str]) -> pd.DataFrame:
     """metric -> mean difference of the two compared methods, its 95 % t interval over seeds, n, the published one."""
     one, other = compared
-    rows = rows[rows[label].isin(compared) & rows["metric"].isin(table["metric"])]
+    rows = rows[rows[label].isin([one, other]) & rows["metric"].isin(table["metric"])]
     values = rows.pivot(index=["metric", "seed"], columns=label, values="value").astype(float)
-    gap = (values[one] - values[other]).groupby("metric")
-    half = stats.t.ppf(0.975, gap.size() - 1) * gap.sem()
-    gaps = pd.DataFrame({"mean": gap.mean(), "low": gap.mean() - half, "high": gap.mean() + half, "n": gap.size()})
+    gap = (values[one] - values[other]).groupby("metric")  # of the seeds that both have
+    half = stats.t.ppf(0.975, gap.count() - 1) * gap.sem()
+    gaps = pd.DataFrame({"mean": gap.mean(), "low": gap.mean() - half, "high": gap.mean() + half, "n": gap.count()})
     numbers = table.assign(number=pd.to_numeric(table["published"])).pivot(
         index="metric", columns=label, values="number"
     )

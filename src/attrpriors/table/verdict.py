@@ -1,16 +1,12 @@
 """VERDICT: which attribution keeps which axiom, from the violations and tolerances that evaluate=axioms measures."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 
 from ..evaluate.axioms import AXIOMS
-from ..record import sentence, write
+from ..record import write
 from .runs import PLACE, read
 
 RESOLVED = 0.25  # a tolerance above this share, for its standard errors, decides nothing
@@ -21,17 +17,11 @@ CAPTION = (
 COUNTER_EXAMPLE = "f = ReLU(ReLU(x1) - 1 - ReLU(x2)), g = ReLU(ReLU(x1 - 1) - ReLU(x2)), baseline 0"
 
 
-class AfterSweep(Callback):
-    """Hydra's callback, after that of the tables."""
-
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        folder = Path(config.results, config.name)
-        try:
-            text = "\n".join([CAPTION, *tables(read(folder).rows)])
-            write(folder / "verdicts.md", text.encode())
-        except Exception as error:
-            sys.exit(f"no verdicts of {folder}: {sentence(error)}")
-        print(f"\n{text}\nverdicts: {folder / 'verdicts.md'}", flush=True)
+def collect(folder: Path) -> str:
+    """Write verdicts.md of a results folder; its text."""
+    text = "\n".join([CAPTION, *tables(read(folder).rows)])
+    write(folder / "verdicts.md", text.encode())
+    return text
 
 
 def verdict(violation: pd.Series, tolerance: pd.Series) -> tuple[str, str]:
