@@ -471,15 +471,25 @@ def test_the_stated_error_is_the_spread_of_the_estimates_or_a_little_more(estima
     assert low < ratio < high
 
 
-def test_a_tolerance_draws_until_the_error_is_small_enough(bent):
+def test_the_error_of_a_single_draw_is_unknown(bent):
+    network, background, x, _ = bent
+    with torch.no_grad():
+        phi, error = ExpectedGradients(background, 1).estimate(network, x)
+    assert phi.isfinite().all()
+    assert error.shape == x.shape
+    assert error.isnan().all()
+
+
+@pytest.mark.parametrize(("k", "tolerance"), [(1, 0.15), (4, 0.05)])
+def test_a_tolerance_draws_until_the_error_is_small_enough(k, tolerance, bent):
     network, background, x, exact = bent
     calls = []
     counted = Lambda(lambda points: calls.append(len(points)) or network(points))
-    explain = ExpectedGradients(background, 4, torch.Generator().manual_seed(7), tolerance=0.05)
+    explain = ExpectedGradients(background, k, torch.Generator().manual_seed(7), tolerance=tolerance)
     with torch.no_grad():
         phi, error = explain.estimate(counted, x)
-    assert error.mean() <= 0.05 * phi.abs().mean()
-    assert sum(calls) > 3 * 4 * 10
+    assert error.mean() <= tolerance * phi.abs().mean()
+    assert sum(calls) > 3 * k * 10
     assert (phi - exact).abs().mean() < 4 * error.mean()
 
 

@@ -57,6 +57,7 @@ def test_the_gradient_of_one_score_on_each_scale(scale: str, slope: object, data
     [
         ("probability", lambda s, y: s.softmax(1).gather(1, y[:, None]).sum()),
         ("log_probability", lambda s, y: -F.cross_entropy(s, y, reduction="sum")),
+        ("log_likelihood", lambda s, y: -F.cross_entropy(s, y, reduction="sum")),
         ("log_probabilities", lambda s, y: s.log_softmax(1).sum()),
     ],
 )
@@ -77,9 +78,8 @@ def test_expected_gradients_of_the_probability_are_complete(data: Dataset) -> No
 
 
 def test_a_scale_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match="scale is one of probability, log_probability, log_probabilities; found 'odds'"
-    ):
+    scales = "probability, log_probability, log_likelihood, log_probabilities"
+    with pytest.raises(ValueError, match=f"scale is one of {scales}; found 'odds'"):
         OnScale("odds", Gradient)
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -31,7 +32,7 @@ from attrpriors.attribution import (
     Random,
     SmoothGrad,
 )
-from attrpriors.data import Dataset, Split
+from attrpriors.data import Dataset, Provenance, Split
 from attrpriors.model import linear, mlp
 from attrpriors.prior import (
     AttributionPrior,
@@ -51,7 +52,8 @@ from attrpriors.prior import (
     sparse_group_lasso,
     total_variation,
 )
-from attrpriors.record.members import spread
+from attrpriors.record import Outcome
+from attrpriors.record.members import _merge, spread
 from attrpriors.record.setting import folder_name
 from attrpriors.table.runs import COST
 from attrpriors.train import Ensemble, Trainer
@@ -558,3 +560,13 @@ def test_several_lists_of_seeds_as_one_value_are_refused_in_a_sentence(tmp_path:
     assert "seed is a whole number, 0 or more; found '[0,1],[2,3]'" in result.text
     assert "Traceback" not in result.text
     assert folder_name({"seed": "[0,1,2,3]"}) == "seed=0..3"
+
+
+def test_arrays_whose_shapes_differ_between_members_are_left_out() -> None:
+    def outcome(maps: int) -> Outcome:
+        arrays = {"phi": np.zeros((maps, 2)), "rank": np.arange(3)}
+        return Outcome([("gini", float(maps))], pd.DataFrame(), arrays, Provenance("rows"), 1)
+
+    merged = _merge([{"seed": 0}, {"seed": 1}], [outcome(4), outcome(5)])
+    assert {name: array.shape for name, array in merged.arrays.items()} == {"rank": (2, 3)}
+    assert [row[1] for row in merged.rows] == [4, 5]

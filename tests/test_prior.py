@@ -284,6 +284,17 @@ def test_the_squared_norm_is_of_each_row_and_its_prior_on_a_loss_gradient_is_dou
     phi = torch.tensor([[[[1.0, 2.0]]], [[[2.0, 4.0]]]])
     assert squared_norm(phi) == (1 + 4 + 4 + 16) / 2
     model, x, y = linear(images).double(), images.train.x.double().requires_grad_(), images.train.y
-    prior = AttributionPrior(1.0, squared_norm, OnScale("log_probability", Gradient), images)
+    prior = AttributionPrior(1.0, squared_norm, OnScale("log_likelihood", Gradient), images)
     (slope,) = torch.autograd.grad(F.cross_entropy(model(x), y, reduction="sum"), x)
     torch.testing.assert_close(prior(model, x, y), slope.square().sum((1, 2, 3)).mean())
+
+
+def test_double_backpropagation_of_one_score_is_of_the_outcome_that_a_row_has(binary: Dataset) -> None:
+    model, x, y = linear(binary).double(), binary.train.x.double().requires_grad_(), binary.train.y.double()
+    assert set(y.tolist()) == {0, 1}
+    loss = F.binary_cross_entropy_with_logits(model(x).reshape(-1), y, reduction="sum")
+    (slope,) = torch.autograd.grad(loss, x)
+    prior = AttributionPrior(1.0, squared_norm, OnScale("log_likelihood", Gradient), binary)
+    torch.testing.assert_close(prior(model, x, y), slope.square().sum(1).mean())
+    with pytest.raises(ValueError, match="log_likelihood is that of a class; found an outcome that is no whole number"):
+        prior(model, x, y + 0.5)

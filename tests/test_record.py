@@ -207,6 +207,21 @@ def test_a_damaged_record_is_made_again(name: str, damage: str) -> None:
     assert record.verified(folder)
 
 
+def test_a_record_that_cannot_be_read_just_now_is_no_damaged_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny.run("seed=1") / "seed=1"
+    before = content(folder)
+
+    def fails(path: Path) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", fails)
+        with pytest.raises(SystemExit, match=r"failed: .*Input/output error"):
+            tiny.run("seed=1", task=never)
+    assert content(folder) == before
+    tiny.run("seed=1", task=never)
+
+
 def test_the_record_of_another_config_is_refused_by_its_first_differing_key_and_stays() -> None:
     folder = tiny.run("seed=1") / "seed=1"
     before = content(folder)

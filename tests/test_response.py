@@ -1,6 +1,8 @@
 """What is measured of drug response, and how it is told."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +55,17 @@ def test_the_watched_variation_is_of_the_own_graph_and_repeats_itself(regression
 # Alternating steps
 
 
-def trained(trainer: type[Trainer], data: Dataset, weight: float) -> tuple[torch.Tensor, pd.DataFrame]:
+def trained(
+    trainer: type[Trainer],
+    data: Dataset,
+    weight: float,
+    penalty: Callable[..., torch.Tensor] = graph_variation,
+    decay: float = 0.0,
+) -> tuple[torch.Tensor, pd.DataFrame]:
     torch.manual_seed(0)
     model = mlp(data, [6])
-    optimizer = lambda parameters: torch.optim.Adam(parameters, lr=0.02)  # noqa: E731
-    prior = AttributionPrior(weight, graph_variation, Gradient(), data)
+    optimizer = partial(torch.optim.AdamW, lr=0.02, weight_decay=decay)
+    prior = AttributionPrior(weight, penalty, Gradient(), data)
     history = trainer(epochs=6, batch_size=5, optimizer=optimizer, generator=draws()).fit(model, data, prior)
     return model[1].weight.detach(), history  # type: ignore[index, union-attr, return-value]
 
@@ -72,6 +80,13 @@ def test_alternating_steps_hardly_know_their_weight(regression: Dataset) -> None
 
 def test_alternating_without_a_weight_is_plain_training(regression: Dataset) -> None:
     assert torch.equal(trained(Alternating, regression, 0.0)[0], trained(Trainer, regression, 0.0)[0])
+
+
+def test_alternating_steps_decay_weights_once(regression: Dataset) -> None:
+    flat = lambda phi, data: 0 * phi.sum()  # noqa: E731
+    once = trained(Trainer, regression, 0.0, decay=1.0)[0]
+    assert torch.equal(trained(Alternating, regression, 1.0, flat, decay=1.0)[0], once)
+    assert not torch.equal(trained(Trainer, regression, 0.0)[0], once)
 
 
 # Comparators

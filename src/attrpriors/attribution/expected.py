@@ -86,7 +86,8 @@ class ExpectedGradients:
     ) -> tuple[Tensor, Tensor]:
         """phi and its Monte-Carlo standard error, both shaped like x; the error is empty where it is not asked for.
 
-        The error of `controlled` leaves out what stratification gains: it is a little too large.
+        The error of `controlled` leaves out what stratification gains: it is a little too large. A single draw has none
+        that is known: NaN.
         """
         if x.shape[1:] != self.background.shape[1:]:
             found, expected = tuple(x.shape[1:]), tuple(self.background.shape[1:])
@@ -158,7 +159,9 @@ class ExpectedGradients:
             phi, *squares = means
             if not squares:
                 return phi, x.new_empty(0)
-            return phi, ((squares[0] - phi.square()).clamp_min(0) / max(drawn - 1, 1)).sqrt()
+            if drawn == 1:
+                return phi, torch.full_like(phi, torch.nan)
+            return phi, ((squares[0] - phi.square()).clamp_min(0) / (drawn - 1)).sqrt()
         dg, g, d, *squares = means
         count = len(self.background) // len(self.mean)  # without replacement: the covariance of a finite population
         mean = self.mean.to(x).repeat_interleave(len(x) // len(self.mean), 0)  # (B, *F)

@@ -64,7 +64,7 @@ def or_explain(job: Callable[[DictConfig], str]) -> Callable[[DictConfig], str]:
             return job(cfg)
         try:
             folder = explain(cfg)
-        except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
+        except (ValueError, OSError, ImportError, RuntimeError, HydraException, OmegaConfBaseException) as error:
             sys.exit(f"checkpoint={cfg.checkpoint}: failed: {record.sentence(error)}")
         print(f"attributions: {folder}/")
         return "explained"
@@ -113,7 +113,10 @@ def finished(run: Path) -> dict[str, Any]:
             "run one of its seeds alone"
         )
     if not {WEIGHTS, CONFIG} <= set(manifest["files"]):
-        raise ValueError(f"{run} holds no trained model: it was run with weights=false, or by an older version")
+        raise ValueError(
+            f"{run} holds no trained model: it was run with weights=false, or by an older version; "
+            "remove the folder and run it again"
+        )
     return manifest
 
 

@@ -97,12 +97,14 @@ def keep(task: Callable[[DictConfig], Outcome]) -> Callable[[DictConfig], str]:
 
 
 def verified(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a finished run whose files are as they were written, else None."""
+    """The manifest of a finished run whose files are as they were written, else None; OSError where a disk fails."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
         files = manifest["files"].items()
         return manifest if all(digest((folder / name).read_bytes()) == sha256 for name, sha256 in files) else None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # absent, or damaged in whatever way
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, LookupError, TypeError, AttributeError):  # damaged, in whatever way
         return None
 
 

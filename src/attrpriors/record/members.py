@@ -98,7 +98,7 @@ def _finish(run: Member, history: pd.DataFrame | FloatingPointError) -> Outcome 
 
 
 def _merge(labels: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome | FloatingPointError]) -> Outcome:
-    """One outcome of all members: rows, histories and failures bear their labels, arrays are stacked."""
+    """One outcome of all members: rows, histories and failures bear their labels, arrays of one shape are stacked."""
     done = [(own, outcome) for own, outcome in zip(labels, outcomes, strict=True) if isinstance(outcome, Outcome)]
     lost = [(own, sentence(error)) for own, error in zip(labels, outcomes, strict=True) if isinstance(error, Exception)]
     if not done:
@@ -106,10 +106,11 @@ def _merge(labels: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome | Flo
     if not any(labels):  # no list: a run as ever
         return done[0][1]
     first = done[0][1]
+    alike = [name for name in first.arrays if len({outcome.arrays[name].shape for _, outcome in done}) == 1]
     return Outcome(
         [(*row[:2], {**own, **(row[2] if len(row) > 2 else {})}) for own, outcome in done for row in outcome.rows],
         pd.concat([outcome.history.assign(member=i) for i, (_, outcome) in enumerate(done)]),
-        {name: np.stack([outcome.arrays[name] for _, outcome in done]) for name in first.arrays},
+        {name: np.stack([outcome.arrays[name] for _, outcome in done]) for name in alike},  # few maps may lack a class
         first.data,
         first.parameters,
         [own for own, _ in done],

@@ -34,7 +34,7 @@ LATEX = {"±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "-
 class AfterSweep(Callback):
     """Hydra's callback: the tables and figures of a sweep, the report, an exit status that tells of its failed runs.
 
-    `pages`: what an experiment has beside its tables: each writes NAME.md into the results folder, and returns its text.
+    `pages`: what an experiment has beside its tables; each writes NAME.md into the results folder and returns its text.
 
     Hydra turns any Exception of a callback into a warning; SystemExit passes.
     """
@@ -71,7 +71,7 @@ def _failures(folder: Path) -> dict[Path, int]:
 
 
 def collect(folder: Path) -> str:
-    """Write the tables and figures of a results folder; the text of its main tables. Raises ValueError without a run."""
+    """Write the tables and figures of a results folder; the text of its main tables. ValueError without a run."""
     from .. import figure  # matplotlib is for the end of a sweep, not for the start of every job
     from . import grid
 

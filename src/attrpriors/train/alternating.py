@@ -16,14 +16,14 @@ from .trainer import Trainer, not_finite
 class Alternating(Trainer):
     """Two optimizers take turns on each batch: a step on the task's loss, then one on weight * penalty.
 
-    Adam's steps do not grow with its loss, so that the weight hardly matters. Source: the code of Erion et al. 2021
-    (arXiv 1906.10670, Methods 5: 5 epochs, nu = 100).
+    The first alone decays weights, which belongs to the task's loss. Adam's steps do not grow with its loss: the weight
+    hardly matters. Source: the code of Erion et al. 2021 (arXiv 1906.10670, Methods 5: 5 epochs, nu = 100).
     """
 
     penalising: Optimizer = field(init=False, repr=False)
 
     def _epochs(self, model: nn.Module, data: Dataset, prior: Prior, epochs: int) -> Iterator[dict[str, float]]:
-        self.penalising = self.optimizer(model.parameters())
+        self.penalising = self.optimizer(model.parameters(), weight_decay=0.0)
         yield from super()._epochs(model, data, prior, epochs)
 
     def step(
@@ -33,7 +33,7 @@ class Alternating(Trainer):
         loss, penalty = super().step(model, data, NoPrior(), optimizer, rows)
         if not prior.weight:
             return loss, penalty
-        penalty = prior(model, data.train.x[rows], data.train.y[rows])
+        penalty = prior(model, self.shown(data.train.x[rows]), data.train.y[rows])
         if not torch.isfinite(penalty):
             raise FloatingPointError(not_finite(loss, penalty, prior.weight))
         self.penalising.zero_grad()
