@@ -242,6 +242,16 @@ def test_what_is_committed_holds_all_rows_and_manifests_and_repeats_itself_to_th
     ]
 
 
+def test_runs_whose_folders_are_gone_leave_the_tables_with_a_word() -> None:
+    runs("none", {0: 1.0, 1: 2.0, 2: 3.0})
+    assert "no longer" not in table.collect(OWN)
+    for seed in (0, 1):
+        shutil.rmtree(OWN / f"prior=none,seed={seed}")
+    assert "\n2 runs of the tables before have no folder here: they are no longer in them.\n" in table.collect(OWN)
+    assert "no longer" not in table.collect(OWN)
+    assert summary().loc["none", "n"] == 1
+
+
 def test_a_folder_without_a_finished_run_keeps_the_tables_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     OWN.mkdir(parents=True)
     (OWN / "table.csv").write_text("committed")

@@ -80,7 +80,7 @@ def collect(folder: Path) -> str:
         return grid.collect(runs)
     if runs.rows.empty:
         raise ValueError(f"{folder} has no finished run ({len(runs.failed)} failed or unfinished)")
-    table = summarise(runs)
+    table, gone = summarise(runs), _gone(runs)
     rows = runs.rows[~runs.rows["metric"].isin(COST)].drop(columns=["setting", "member", "method"])
     pages = [*wide_tables(table), *strength_tables(table)]
     files = {
@@ -95,7 +95,15 @@ def collect(folder: Path) -> str:
         write(folder / name, content)
     figure.draw(runs, table)
     main = [page for page in pages if page.topic in ("", STRENGTH)]
-    return _markdown(main, runs.failed)
+    said = f"\n{gone} runs of the tables before have no folder here: they are no longer in them.\n" if gone else ""
+    return _markdown(main, runs.failed) + said
+
+
+def _gone(runs: Runs) -> int:
+    """How many runs the tables of the folder hold so far whose own folders are not there, as in a fresh clone."""
+    path = runs.folder / "manifests.jsonl"
+    before = [json.loads(line)["setting"] for line in path.read_text().splitlines()] if path.exists() else []
+    return len(set(before) - {manifest["setting"] for manifest in runs.manifests} - set(runs.failed["setting"]))
 
 
 def summarise(runs: Runs) -> pd.DataFrame:
