@@ -30,7 +30,7 @@ CONFIG.hydra.overrides = {"task": ["prior=none,gini"]}
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.write_app(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(table, "collect", lambda folder: print(f"table: {folder}/table.csv"))
+    monkeypatch.setattr(table, "collect", lambda folder: "tables")
     monkeypatch.setattr(progress, "EVERY", 0.01)
     monkeypatch.setattr(progress, "_watched", False)
 
@@ -76,7 +76,7 @@ def test_in_a_terminal_a_bar_counts_the_runs_and_tells_the_time_left(capsys: pyt
     assert re.search(r"3/4 runs, 1 finished, 1 running, 1 failed, 1 skipped, about \d s left", drawn)
     assert drawn.endswith("\r")  # the bar is gone
     out = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"4 runs: 2 finished, 1 failed, 1 skipped, in \d+ s", out[-2])
+    assert re.fullmatch(r"4 runs: 2 finished, 1 failed, 1 skipped, in \d+ s", out[-4])
     assert out[-1] == "table: results/own/table.csv"
 
 
@@ -84,7 +84,7 @@ def test_elsewhere_there_is_a_line_for_each_run_and_no_bar(capsys: pytest.Captur
     sweep()
     out, err = capsys.readouterr()
     assert err == ""
-    assert [line.split(": ")[1].split()[0] for line in out.splitlines()[-6:-2]] == [
+    assert [line.split(": ")[1].split()[0] for line in out.splitlines()[-8:-4]] == [
         *("skipped", "failed", "finished", "finished")
     ]
     assert out.splitlines()[-1] == "table: results/own/table.csv"
