@@ -61,6 +61,21 @@ def test_grey_images_and_images_with_transparency_become_three_channels(folder):
     assert image_folder.load(str(folder), seed=0).shape == (3, 32, 32)
 
 
+def test_images_of_16_bits_keep_their_upper_eight_and_those_of_32_are_refused(folder):
+    grey = np.arange(0, 240, 10, dtype=np.uint16).reshape(4, 6)
+    path = folder / "train" / "red" / "0.png"
+    found = []
+    for image in (Image.fromarray(grey.astype(np.uint8)), Image.fromarray(256 * grey + 77)):
+        image.save(path)
+        found.append(image_folder.resized(path, path.read_bytes(), 6))
+    np.testing.assert_array_equal(*found)
+    assert found[0].std() > 0
+    path = folder / "train" / "red" / "0.tif"
+    Image.fromarray(grey.astype(np.float32)).save(path)
+    with pytest.raises(ValueError, match=r"0\.tif has 32 bits a pixel; expected 8 or 16"):
+        image_folder.load(str(folder), seed=0)
+
+
 def test_the_checksum_of_a_part_changes_with_any_image_in_it(folder):
     before = image_folder.load(str(folder), seed=0).provenance.files
     Image.new("RGB", (6, 4), (1, 2, 3)).save(folder / "test" / "red" / "0.png")

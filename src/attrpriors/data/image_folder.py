@@ -135,9 +135,13 @@ def found(path: Path) -> list[Path]:
 
 
 def resized(path: Path, content: bytes, size: int) -> np.ndarray:
-    """The image at `path` as uint8 (size, size, 3)."""
+    """The image at `path` as uint8 (size, size, 3); of 16 bits a pixel the upper eight."""
     try:
         image = ImageOps.exif_transpose(Image.open(BytesIO(content)))
+        if image.mode in ("I", "F"):
+            raise ValueError(f"image_folder: {path} has 32 bits a pixel; expected 8 or 16")
+        if image.mode.startswith("I;16"):  # which Pillow would clip to white
+            image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
         return np.asarray(image.convert("RGB").resize((size, size)))
     except OSError as error:
         raise ValueError(f"image_folder: {path} cannot be read as an image ({error})") from error
