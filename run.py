@@ -1,7 +1,12 @@
 """conf -> data -> model -> attribution -> prior -> train -> evaluate -> rows. See `python run.py --help`."""
 
+import sys
+from pathlib import Path
+
 import hydra
 from omegaconf import DictConfig
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))  # the code beside this file, whichever is installed
 
 from attrpriors import record
 from attrpriors.build import build, complete

@@ -60,3 +60,9 @@ def test_unknown_settings_and_missing_objects_are_errors(binary: Dataset) -> Non
 def test_a_target_that_is_not_there_is_an_error() -> None:
     with pytest.raises(Exception, match=r"attrpriors\.prior\.ginny"):
         build(node("attrpriors.prior.ginny"))
+
+
+def test_a_setting_without_a_value_is_named_with_where_it_belongs() -> None:
+    config = OmegaConf.create({"data": dict(node(Given), widths="???", data="???")})
+    with pytest.raises(ValueError, match=r"^data\.data and data\.widths must be given: found no value$"):
+        build(config.data)

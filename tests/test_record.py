@@ -1,10 +1,12 @@
 """A run is its setting: kept once, skipped when finished, redone when damaged, refused when it is another one."""
 
 import errno
+import hashlib
 import json
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -233,6 +235,24 @@ def test_the_record_of_another_config_is_refused_by_its_first_differing_key_and_
     assert content(folder) == before
     tiny.run("seed=1", "name=other")
     assert Path("results/other/seed=1/manifest.json").exists()
+
+
+def test_a_record_of_data_that_have_changed_since_is_refused_and_stays() -> None:
+    def measured(cfg: DictConfig) -> Outcome:
+        sha256 = hashlib.sha256(Path(cfg.data.path).read_bytes()).hexdigest()
+        return replace(tiny.outcome(cfg), data=Provenance("rows", files={"rows.csv": sha256}))
+
+    settings, rows = ["+data.path=rows.csv", "+data.root=.", "seed=1"], Path("rows.csv")
+    rows.write_text("age\n5\n")
+    (folder,) = tiny.run(*settings, task=measured).glob("*seed=1")
+    before = content(folder)
+    tiny.run(*settings, task=never)
+    rows.write_text("age\n6\n")
+    with pytest.raises(SystemExit, match=r"holds a finished record of other data: rows\.csv has changed since; choose"):
+        tiny.run(*settings, task=never)
+    assert content(folder) == before
+    rows.unlink()  # a finished run is skipped without its data
+    tiny.run(*settings, task=never)
 
 
 def test_where_a_run_happens_is_not_what_it_is() -> None:

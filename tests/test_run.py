@@ -1,8 +1,10 @@
 """`python run.py`: what a user types, what is printed, what is written, and what happens with bad input."""
 
 import json
+import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -175,6 +177,7 @@ BAD = {
     "seed with a fraction": (["seed=1.5"], r"seed is a whole number, 0 or more; found 1\.5"),
     "unknown device": (["device=gpu"], r"device is cpu or cuda.*; found 'gpu'"),
     "no epochs": (["train.epochs=0"], r"train\.epochs is a whole number, 1 or more; found 0"),
+    "more references than people": (["explain.k=900"], r"found k=900 \(explain\.k or attribution\.k\)"),
     "more people than there are": (["data.train=600"], r"has 600 people, found train=600"),
 }
 
@@ -197,6 +200,33 @@ def assert_refused(arguments: list[str], sentence: str, results: Path) -> None:
 @pytest.mark.parametrize(("arguments", "sentence"), BAD.values(), ids=BAD)
 def test_bad_input_is_refused_in_a_sentence(arguments: list[str], sentence: str, tmp_path: Path) -> None:
     assert_refused([*HEALTH, *arguments], sentence, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["data=csv"], r"data\.path and data\.target must be given: found no value"),
+        (
+            [*SMALL["health_simulated"], "model=trees"],
+            "Trees has no weights to train; model=trees is for train=",
+        ),
+        (
+            [*SMALL["health_simulated"], "model=trees", "train=boosting"],
+            "model=trees has no gradient to be explained by: evaluate=comparators leaves that out",
+        ),
+    ],
+)
+def test_what_lacks_something_is_refused_in_a_sentence(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    assert_refused(arguments, sentence, tmp_path)
+
+
+def test_the_code_beside_run_py_is_run_whichever_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "src" / "attrpriors").mkdir(parents=True)
+    (tmp_path / "src" / "attrpriors" / "__init__.py").write_text("raise SystemExit('the code beside it')\n")
+    shutil.copy(ROOT / "run.py", tmp_path)
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ran = subprocess.run([sys.executable, tmp_path / "run.py"], env=bare, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (1, "the code beside it\n")
 
 
 def test_a_graph_prior_on_images_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -37,8 +37,11 @@ def blocks(count: int, size: int) -> str:
 def build(node: DictConfig, **live: Any) -> Any:
     """Call the node's `_target_` with its settings and those `live` objects that it has a parameter for.
 
-    The live objects reach it as they are (instantiate would turn a dataclass into a DictConfig).
+    The live objects reach it as they are (instantiate would turn a dataclass into a DictConfig). ValueError where a
+    setting has no value yet.
     """
+    if missing := sorted(OmegaConf.missing_keys(node)):
+        raise ValueError(f"{' and '.join(missing)} must be given: found no value")
     return complete(instantiate(node, _partial_=True, _convert_="all"), **live)
 
 

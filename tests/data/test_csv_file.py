@@ -177,6 +177,8 @@ def test_an_edge_that_joins_no_two_features_is_named(load, tmp_path, text, sente
     [
         ({"target": "illness"}, r"has no column 'illness' \(data\.target\); its columns are person, age"),
         ({"drop": ["aeg"]}, r"has no column 'aeg' \(data\.drop\)"),
+        ({"drop": "age"}, r"data\.drop is a list of columns, as data\.drop=\[age\]; found 'age'"),
+        ({"categories": "code"}, r"data\.categories is a list of columns"),
         ({"id": "patient"}, r"has no column 'patient' \(data\.id\)"),
         ({"task": "sorting"}, "data.task is one of classes, binary, regression, or null; found 'sorting'"),
         ({"task": "regression"}, "ill holds 'no', data.task=regression expects numbers alone"),
@@ -199,6 +201,12 @@ def test_a_table_that_does_not_fit_is_refused_in_a_sentence(load, table, tmp_pat
     refused(table.iloc[:4], r"too few rows to split \(4, each id counted once\)")
     refused(table.iloc[:6].assign(cost=[1.5, 2, 3, 4, 5, 6]), "too few rows", "cost")
     refused(table.assign(name=[f"n{i}" for i in range(ROWS)]), "name has 60 different values .*: list it in data.drop")
+    spelt = table.astype({"age": object, "dose": object})
+    spelt.loc[7, "age"] = "?"
+    refused(spelt, r"age holds '\?' among numbers: .* list age in data\.categories")
+    refused(table.assign(dose="1,234"), "dose holds '1,234' among numbers: write 1234.5 for a number")
+    commas = [f"1,{cost:03.0f}" for cost in table["cost"] % 1000]
+    refused(table.assign(cost=commas), r"cost holds '1,\d{3}' among numbers: .* set data\.task=classes", "cost")
     refused(table.assign(dose=np.inf), "dose holds 'inf' where a finite number is expected")
     refused(table[["ill"]], "has no column to predict from")
     refused(table.assign(**{"city=Oslo": 1}), "expected features with names of their own")
@@ -220,6 +228,13 @@ def test_new_rows_that_do_not_fit_are_refused_in_a_sentence(load, table, tmp_pat
         changed.to_csv(path, index=False)
         with pytest.raises(ValueError, match=sentence):
             data.read(str(path))
+
+
+def test_numbers_with_an_odd_cell_are_levels_where_they_are_named_as_such(load, table) -> None:
+    changed = table.astype({"code": object})
+    changed.loc[::10, "code"] = "?"
+    assert "code=?" in load("ill", changed, categories=["code"], drop=["person", "cost"]).features
+    assert load("code", changed, task="classes").outputs == 4
 
 
 def test_its_configuration_loads_it(load, configured, tmp_path) -> None:

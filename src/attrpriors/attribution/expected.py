@@ -56,7 +56,8 @@ class ExpectedGradients:
         at_least_one(k=k, chunk=chunk)
         if estimator == "controlled" and not 2 <= k <= len(background):
             raise ValueError(
-                f"controlled takes 2 to {len(background)} references, the rows of the background; found {k}"
+                f"controlled takes 2 to {len(background)} references, the rows of the background; found k={k} "
+                f"(explain.k or attribution.k)"
             )
         if complete and k < 2:
             raise ValueError("complete=true shares out by standard errors, of 2 references or more; found 1")

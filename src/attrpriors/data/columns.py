@@ -24,6 +24,9 @@ class Columns:
     """
 
     def __init__(self, table: pd.DataFrame, train: np.ndarray, categories: Sequence[str], path: str) -> None:
+        for name in table:
+            if name not in categories:
+                check_spelling(table[name], f"list {name} in data.categories", path)
         texts = {name for name in table if (numbers(table[name]).isna() & table[name].notna()).any()}
         self.words = [str(name) for name in table if name in texts or name in categories]
         self.numbers = [str(name) for name in table if name not in self.words]
@@ -78,6 +81,17 @@ class Columns:
     def encode(self, table: pd.DataFrame, path: str) -> torch.Tensor:
         """x (N, F) float32."""
         return torch.from_numpy(self.steps.transform(self.typed(table, path)).astype(np.float32))
+
+
+def check_spelling(column: pd.Series, instead: str, path: str) -> None:
+    """ValueError where most cells are numbers, and one is not or is one with commas: "?", "19,635"."""
+    cells = column.dropna()
+    wrong = numbers(cells).isna()
+    if wrong.any() and 2 * numbers(cells.str.replace(",", "")).notna().sum() > len(cells):
+        raise ValueError(
+            f"{path}: {column.name} holds {cells[wrong].iloc[0]!r} among numbers: write 1234.5 for a number, leave the "
+            f"cell empty where it is missing, or {instead}"
+        )
 
 
 def numbers(column: pd.Series) -> pd.Series:

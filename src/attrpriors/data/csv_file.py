@@ -15,7 +15,7 @@ import torch
 from sklearn.model_selection import train_test_split
 
 from attrpriors.data import Dataset, Graph, Output, Provenance, Rows, Scale, Split
-from attrpriors.data.columns import Columns
+from attrpriors.data.columns import Columns, check_spelling
 
 TASKS = ("classes", "binary", "regression")
 LEVELS = 10  # different whole numbers in the target, at most, that are taken for classes
@@ -74,8 +74,10 @@ def load(
 
 
 def known(table: pd.DataFrame, asked: Mapping[str, Sequence[str]], path: str) -> None:
-    """ValueError where a column that a setting names is not there."""
+    """ValueError where a column that a setting names is not there, or the setting is no list."""
     for setting, names in asked.items():
+        if isinstance(names, str):
+            raise ValueError(f"data.{setting} is a list of columns, as data.{setting}=[{names}]; found {names!r}")
         for name in names:
             if name not in table:
                 raise ValueError(
@@ -134,6 +136,8 @@ def outcome(column: pd.Series, task: Output | None, path: str) -> tuple[Output, 
         few = len(levels) <= LEVELS and (levels % 1 == 0).all()
         names = tuple(f"{level:g}" for level in levels)
     else:
+        if task is None:
+            check_spelling(column, "set data.task=classes", path)
         levels, place = np.unique(column.to_numpy(str), return_inverse=True)
         few, names = True, tuple(map(str, levels))
     if len(levels) < 2:

@@ -56,6 +56,8 @@ class Trees(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.estimator is None:
             raise ValueError("model=trees has no score before train=boosting has fitted it")
+        if x.requires_grad:
+            raise ValueError("model=trees has no gradient to be explained by: evaluate=comparators leaves that out")
         return torch.from_numpy(self.estimator.decision_function(x.flatten(1).cpu().numpy())).to(x)[:, None]
 
 

@@ -168,12 +168,17 @@ def _note(message: str, run: Run, more: str) -> bytes:
 
 
 def _once(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -> str:
-    """Run and keep `task` unless that is done; how it went. Raises FileExistsError on the record of another config."""
+    """Run and keep `task` unless that is done; how it went. FileExistsError on the record of another config or data."""
     manifest = verified(run.folder)
     if manifest and canonical(manifest["config"]) != canonical(run.config):
         raise FileExistsError(
             f"{run.folder} holds a finished record of another config: "
             f"{difference(manifest['config'], run.config)}; choose another name=... or remove the folder"
+        )
+    if manifest and (path := _changed(manifest["data"]["files"], cfg.get("data") or {})):
+        raise FileExistsError(
+            f"{run.folder} holds a finished record of other data: {path} has changed since; "
+            "choose another name=... or remove the folder"
         )
     if manifest:
         return "skipped (finished)"
@@ -185,6 +190,13 @@ def _once(task: Callable[[DictConfig], Outcome], cfg: DictConfig, run: Run) -> s
         _clear(run.folder)
         raise
     return f"finished in {manifest['seconds']['total']:.1f} s"
+
+
+def _changed(files: Mapping[str, str], settings: Mapping[str, Any]) -> Path | None:
+    """The first file that the data's settings name and that is not as the run has read it (`files`: name -> sha256)."""
+    paths = [Path(value) for value in settings.values() if isinstance(value, str)]
+    known = (path for path in paths if path.name in files and path.is_file())
+    return next((path for path in known if digest(path.read_bytes()) != files[path.name]), None)
 
 
 def _clear(folder: Path) -> None:

@@ -87,6 +87,8 @@ class Trainer:
         return [("plain", self.epochs, [NoPrior()] * len(priors)), ("prior", self.finetune, priors)]
 
     def _epochs(self, model: nn.Module, data: Dataset, prior: Prior, epochs: int) -> Iterator[dict[str, float]]:
+        if not any(True for _ in model.parameters()):
+            raise ValueError(f"{type(model).__name__} has no weights to train; model=trees is for train=boosting")
         optimizer = self.optimizer(model.parameters())
         schedule = self.schedule(optimizer) if self.schedule else None
         for epoch in progress.epochs(epochs):
