@@ -173,7 +173,8 @@ def test_intervals_outlive_the_folders_of_some_replicates(tmp_path: Path) -> Non
     (row,) = differences(table, tmp_path).query("metric == 'roc_auc' and against == 'none'").itertuples()
     assert (row.n, row.scored) == (10, 4)
     assert row.low < row.difference < row.high
-    assert "at least 4 of 10" in partly(differences(table, tmp_path))
+    compared = differences(table, tmp_path)
+    assert "at least 4 of 10" in partly(compared)
     (tmp_path / "none1" / "arrays.npz").unlink()
     assert set(differences(table, tmp_path).query("metric == 'roc_auc'")["scored"]) == {3}
     for seed in (3, 5):
@@ -181,6 +182,10 @@ def test_intervals_outlive_the_folders_of_some_replicates(tmp_path: Path) -> Non
     gone = differences(table, tmp_path).query("metric == 'roc_auc'")
     assert gone["low"].isna().all()  # a single replicate tells nothing
     assert partly(gone) == ""
+    compared.to_csv(tmp_path / "comparison.csv", index=False, na_rep="nan")
+    pd.testing.assert_frame_equal(differences(table, tmp_path), compared)  # those of the tables before
+    other = differences(table.assign(roc_auc=table["roc_auc"].where(table.index > 0, 0.5)), tmp_path)
+    assert other.query("metric == 'roc_auc'")["low"].isna().all()
 
 
 def test_published_numbers_stand_beside_the_measured_ones(tmp_path: Path) -> None:

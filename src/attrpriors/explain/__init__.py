@@ -94,6 +94,8 @@ def explain(cfg: DictConfig) -> Path:
     title = (
         f"{labels['data']} ({labels['source']}), model {labels['model']}, prior {labels['prior']}; {chosen['explain']}"
     )
+    if k := getattr(attribution, "k", 0):  # few draws say little, one alone nothing of its error
+        title += f", {k} draws a row" if k > 1 else ", a single draw a row"
     folder = run / "explained" / folder_name(chosen)
     folder.mkdir(parents=True, exist_ok=True)
     keep(folder, told, title, {"run": manifest["setting"], "weights": manifest["files"][WEIGHTS], **chosen})

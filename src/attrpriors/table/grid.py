@@ -16,7 +16,7 @@ from ..record.setting import canonical
 from . import ARROW, Page
 from .family import Family, family
 from .runs import COST, Runs, check_replicates
-from .selection import KEY, chosen, differences, summary
+from .selection import COMPARISON, KEY, chosen, differences, summary
 
 AUTHORS = "serial, authors, default matmul"  # case of the benchmark
 CASE = ([512, 128, 32], 100)  # its hidden units and training rows
@@ -51,7 +51,7 @@ def collect(runs: Runs) -> str:
     kept = kept.drop(columns=["setting", "member", "method", "place", *own], errors="ignore")
     files = {
         "table.csv": table.to_csv(index=False, na_rep="nan").encode(),
-        "comparison.csv": compared.to_csv(index=False, na_rep="nan").encode(),
+        COMPARISON: compared.to_csv(index=False, na_rep="nan").encode(),
         "table.md": text.encode(),
         "rows.csv.gz": gzip.compress(kept.to_csv(index=False, na_rep="nan").encode(), mtime=0),
         "manifests.jsonl": "".join(json.dumps(record) + "\n" for record in records).encode(),

@@ -26,6 +26,7 @@ from .family import family
 BEST, ONE = "best of each replicate", "one strength"
 BEFOREHAND = "strengths chosen beforehand"
 TUNING = 0.2  # of the replicates
+COMPARISON = "comparison.csv"  # in the folder of the runs
 COLLAPSED = 0.6  # test ROC-AUC below which a network has learnt next to nothing; age alone is far above
 KEY = ["comparator", "strength", "seed"]
 
@@ -65,7 +66,7 @@ def differences(models: pd.DataFrame, folder: Path | None = None) -> pd.DataFram
     """Comparators less each of the family's `against`, paired by seed: difference, t, p, Holm's p, n.
 
     With the folder of the runs, also the crossed interval of roc_auc, and of how many replicates test scores were at
-    hand; in other families t intervals.
+    hand, now or when the tables before were made; in other families t intervals.
     """
     tables, known = [], family(models)
     for (place, selection), part in models.groupby(["place", "selection"], sort=False):
@@ -101,7 +102,20 @@ def differences(models: pd.DataFrame, folder: Path | None = None) -> pd.DataFram
         "n",
         *(["scored"] if known.crossed else []),
     ]
-    return pd.concat(tables, ignore_index=True).reindex(columns=columns)
+    table = pd.concat(tables, ignore_index=True).reindex(columns=columns)
+    return remembered(table, folder / COMPARISON) if folder and known.crossed else table
+
+
+def remembered(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """With the intervals of the tables before, where a difference is the same and more test scores were at hand."""
+    key, drawn = ["place", "selection", "comparator", "metric", "against"], ["low", "high", "scored"]
+    before = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    if not {*key, *drawn, "difference", "n"} <= set(before):
+        return table
+    before = table[key].merge(before, "left", key)
+    same = np.isclose(before["difference"], table["difference"], rtol=0, atol=1e-12) & (before["n"] == table["n"])
+    kept = same & (before["scored"] > table["scored"])
+    return table.assign(**{name: before[name].where(kept, table[name]).astype(table[name].dtype) for name in drawn})
 
 
 def _paired(values: pd.Series, against: pd.Series) -> dict[str, float]:
