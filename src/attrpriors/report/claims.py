@@ -84,4 +84,4 @@ def measured(folder: Path) -> pd.DataFrame:
 
 @lru_cache(maxsize=4)  # claims of one experiment follow each other
 def _rows(path: Path, written: int) -> pd.DataFrame:
-    return pd.read_csv(path, keep_default_na=False, na_values={"value": ["nan"]})
+    return pd.read_csv(path, keep_default_na=False, low_memory=False, na_values={"value": ["nan"]})

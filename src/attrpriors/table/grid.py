@@ -71,7 +71,8 @@ def holds_comparators(runs: Runs) -> bool:
 def earlier(folder: Path) -> pd.DataFrame:
     """The rows that the last tables of a folder were made of."""
     path = folder / "rows.csv.gz"
-    rows = pd.read_csv(path, keep_default_na=False, na_values={"value": "nan"}) if path.exists() else pd.DataFrame()
+    whole: dict[str, Any] = {"keep_default_na": False, "na_values": {"value": "nan"}, "low_memory": False}
+    rows = pd.read_csv(path, **whole) if path.exists() else pd.DataFrame()
     if "comparator" not in rows:
         return pd.DataFrame()
     return rows[rows["selection"] == ""].drop(columns="selection") if "selection" in rows else rows
