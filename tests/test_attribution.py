@@ -610,7 +610,7 @@ def test_controlled_draws_no_reference_twice_and_one_alpha_a_stratum(bent):
     ("settings", "sentence"),
     [
         ({"k": 1, "estimator": "controlled"}, "controlled takes 2 to 12 references"),
-        ({"k": 13, "estimator": "controlled"}, "found 13"),
+        ({"k": 13, "estimator": "controlled"}, "found k=13"),
         ({"estimator": "better"}, "one of independent, controlled; found 'better'"),
         ({"tolerance": 0.0}, "tolerance is a share above 0"),
         ({"k": 1, "complete": True}, "by standard errors, of 2 references or more; found 1"),

@@ -261,5 +261,5 @@ def test_a_target_outside_the_outputs_and_a_constant_model_are_refused(explain: 
 
 
 def test_more_references_than_there_are_without_replacement_are_refused() -> None:
-    with pytest.raises(ValueError, match="controlled takes 2 to 16 references, the rows of the background; found 17"):
+    with pytest.raises(ValueError, match="controlled takes 2 to 16 references, the rows of the background; found k=17"):
         ExpectedGradients(BACKGROUND, k=17, estimator="controlled")
