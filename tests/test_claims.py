@@ -33,7 +33,7 @@ def test_a_difference_is_paired_by_seed_and_holds_where_its_interval_is_beyond_t
     found = rule.difference(table.sample(frac=1, random_state=0), "roc_auc", GINI, NONE, above=0.11 - 1.01 * half)
     assert found.value == pytest.approx(0.11)
     assert found.holds
-    assert found.text == f"0.61 against 0.5; difference 0.11 [{0.11 - half:.3g}, {0.11 + half:.3g}], n = 3"
+    assert found.text == f"0.610 against 0.500; difference 0.110 [{0.11 - half:.4f}, {0.11 + half:.3f}], n = 3"
     assert rule.difference(table, "roc_auc", GINI, NONE, above=0.11 - 0.99 * half).holds is None
     assert rule.difference(table, "roc_auc", GINI, NONE, above=0.11 + 0.99 * half).holds is None
     assert rule.difference(table, "roc_auc", GINI, NONE, above=0.11 + 1.01 * half).holds is False
@@ -48,7 +48,7 @@ def test_an_interval_that_includes_the_bound_decides_nothing_nor_does_a_single_r
 
 def test_a_level_and_a_ratio_are_of_means() -> None:
     table = rows(none=[2, 2, 2], gini=[0.1, 0.1, 0.1])
-    assert rule.level(table, "roc_auc", NONE, above=1.9)[1:] == ("2, n = 3", True)
+    assert rule.level(table, "roc_auc", NONE, above=1.9)[1:] == ("2.00, n = 3", True)
     assert rule.level(table, "roc_auc", NONE, below=2).holds is False
     found = rule.ratio(table, "roc_auc", GINI, NONE, below=0.06)
     assert found.value == pytest.approx(0.05)

@@ -110,7 +110,7 @@ def test_a_claim_stands_on_top_with_its_verdict_and_leads_to_its_section(project
     top = text[text.index('<section id="claims">') : text.index('<section id="health">')]
     assert "The prior raises &lt;ROC-AUC&gt;." in top
     assert re.search(r'<a href="#health"><span class="badge holds">✓ holds</span></a>', top)
-    assert "0.81 against 0.71; difference 0.1" in top
+    assert "0.810 against 0.710; difference 0.1" in top
     assert "survey (stand-in: simulated)" in top
     assert "0.9 against 0.8" in top
 

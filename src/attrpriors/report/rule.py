@@ -34,7 +34,7 @@ def difference(
     one, other = chosen(rows, metric, of), chosen(rows, metric, against)
     gap = (one - other).dropna()
     low, high = interval(gap)
-    text = f"{one.mean():.3g} against {other.mean():.3g}; difference {told(gap)}"
+    text = f"{digits(one.mean())} against {digits(other.mean())}; difference {told(gap)}"
     return Finding(gap.mean(), text, beyond(low, high, above, below))
 
 
@@ -51,9 +51,9 @@ def ratio(
 ) -> Finding:
     """The mean of `of` over that of `against`, in the seeds of both, is above, or below, the bound."""
     pair = pd.DataFrame({"one": chosen(rows, metric, of), "other": chosen(rows, metric, against)}).dropna()
-    value = pair["one"].mean() / pair["other"].mean()
-    text = f"{pair['one'].mean():.3g} over {pair['other'].mean():.3g}, ratio {value:.2g}, n = {len(pair)}"
-    return Finding(value, text, beyond(value, value, above, below))
+    one, other = pair["one"].mean(), pair["other"].mean()
+    text = f"{digits(one)} over {digits(other)}, ratio {digits(one / other, 2)}, n = {len(pair)}"
+    return Finding(one / other, text, beyond(one / other, one / other, above, below))
 
 
 def wins(rows: pd.DataFrame, metrics: str, of: Labels, against: Labels) -> Finding:
@@ -117,8 +117,13 @@ def interval(values: pd.Series) -> tuple[float, float]:
 def told(values: pd.Series) -> str:
     """ "0.124 [0.0233, 0.225], n = 3"."""
     low, high = interval(values)
-    bounds = f" [{low:.3g}, {high:.3g}]" if low < high else ""
-    return f"{values.mean():.3g}{bounds}, n = {len(values)}"
+    bounds = f" [{digits(low)}, {digits(high)}]" if low < high else ""
+    return f"{digits(values.mean())}{bounds}, n = {len(values)}"
+
+
+def digits(value: float, count: int = 3) -> str:
+    """So many digits, zeros at the end too: "0.800", "107"."""
+    return f"{value:#.{count}g}".removesuffix(".")
 
 
 def beyond(low: float, high: float, above: float | None, below: float | None) -> bool | None:
