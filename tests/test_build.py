@@ -1,3 +1,5 @@
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -66,3 +68,32 @@ def test_a_setting_without_a_value_is_named_with_where_it_belongs() -> None:
     config = OmegaConf.create({"data": dict(node(Given), widths="???", data="???")})
     with pytest.raises(ValueError, match=r"^data\.data and data\.widths must be given: found no value$"):
         build(config.data)
+
+
+def typed(
+    width: int, widths: Sequence[int] = (), rate: float | None = None, parts: list[object] | None = None
+) -> object:
+    return width, widths, rate, parts
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"width": "abc"}, "model.width takes int; found 'abc'"),
+        ({"width": 1, "widths": 5}, "model.widths takes Sequence[int]; found 5"),
+        ({"width": 1, "widths": [5, "six"]}, "model.widths takes Sequence[int]; found [5, 'six']"),
+        ({"width": 1, "rate": "1e-"}, "model.rate takes float | None; found '1e-'"),
+        ({"width": 1, "parts": [node(typed, width=None)]}, "model.parts.0.width takes int; found None"),
+        ({"width": 1, "rate": "${model.widths}", "widths": [2]}, "model.rate takes float | None; found [2]"),
+    ],
+)
+def test_a_setting_of_another_type_is_refused_where_it_stands(settings: dict[str, object], sentence: str) -> None:
+    config = OmegaConf.create({"model": node(typed, **settings)})
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        build(config.model)
+
+
+def test_whole_numbers_are_numbers_and_objects_are_checked_as_such() -> None:
+    width, widths, rate, parts = build(node(typed, width=1, widths=[2], rate=3, parts=[node(typed, width=4), "any"]))
+    assert (width, widths, rate) == (1, [2], 3)
+    assert parts == [(4, (), None, None), "any"]

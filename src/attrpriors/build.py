@@ -1,12 +1,14 @@
 """From a configuration node to the object it names."""
 
 import inspect
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, get_type_hints
 
 import numpy as np
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
+from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
 from .choices import choices
 
@@ -38,10 +40,11 @@ def build(node: DictConfig, **live: Any) -> Any:
     """Call the node's `_target_` with its settings and those `live` objects that it has a parameter for.
 
     The live objects reach it as they are (instantiate would turn a dataclass into a DictConfig). ValueError where a
-    setting has no value yet.
+    setting has no value yet, or one that is not of its parameter's type.
     """
     if missing := sorted(OmegaConf.missing_keys(node)):
         raise ValueError(f"{' and '.join(missing)} must be given: found no value")
+    check(OmegaConf.to_container(node, resolve=True), node._get_full_key(None))
     return complete(instantiate(node, _partial_=True, _convert_="all"), **live)
 
 
@@ -49,3 +52,32 @@ def complete(target: Callable[..., Any], **live: Any) -> Any:
     """Call `target`, usually a partial, with those `live` objects that it has a parameter for."""
     accepted = inspect.signature(getattr(target, "func", target)).parameters
     return target(**{name: value for name, value in live.items() if name in accepted})
+
+
+def check(part: Any, place: str) -> None:
+    """ValueError where a setting of an object in this part of a configuration is of another type than its parameter."""
+    for name, value in members(part):
+        check(value, f"{place}.{name}".lstrip("."))
+    for name, kind in parameters(part).items():
+        if name in part and not names_object(part[name]):
+            try:
+                check_type(part[name], kind, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
+            except TypeCheckError:
+                takes = re.sub(r"(\w+\.)+", "", inspect.formatannotation(kind))
+                raise ValueError(f"{place}.{name} takes {takes}; found {part[name]!r}".lstrip(".")) from None
+
+
+def members(part: Any) -> Iterable[tuple[Any, Any]]:
+    return part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+
+
+def names_object(part: Any) -> bool:
+    return (isinstance(part, dict) and "_target_" in part) or any(names_object(value) for _, value in members(part))
+
+
+def parameters(part: Any) -> dict[str, Any]:
+    """The types that the object's parameters are annotated with."""
+    if not isinstance(part, dict) or "_target_" not in part:
+        return {}
+    target = get_object(part["_target_"])
+    return get_type_hints(target.__init__ if inspect.isclass(target) else target)
