@@ -56,15 +56,16 @@ def complete(target: Callable[..., Any], **live: Any) -> Any:
 
 def check(part: Any, place: str) -> None:
     """ValueError where a setting of an object in this part of a configuration is of another type than its parameter."""
+    kinds = parameters(part)
     for name, value in members(part):
-        check(value, f"{place}.{name}".lstrip("."))
-    for name, kind in parameters(part).items():
-        if name in part and not names_object(part[name]):
+        where = f"{place}.{name}".lstrip(".")
+        check(value, where)
+        if name in kinds and not names_object(value):
             try:
-                check_type(part[name], kind, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
+                check_type(value, kinds[name], collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
             except TypeCheckError:
-                takes = re.sub(r"(\w+\.)+", "", inspect.formatannotation(kind))
-                raise ValueError(f"{place}.{name} takes {takes}; found {part[name]!r}".lstrip(".")) from None
+                takes = re.sub(r"(\w+\.)+", "", inspect.formatannotation(kinds[name]))
+                raise ValueError(f"{where} takes {takes}; found {value!r}") from None
 
 
 def members(part: Any) -> Iterable[tuple[Any, Any]]:

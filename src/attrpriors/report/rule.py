@@ -52,8 +52,9 @@ def ratio(
     """The mean of `of` over that of `against`, in the seeds of both, is above, or below, the bound."""
     pair = pd.DataFrame({"one": chosen(rows, metric, of), "other": chosen(rows, metric, against)}).dropna()
     one, other = pair["one"].mean(), pair["other"].mean()
-    text = f"{digits(one)} over {digits(other)}, ratio {digits(one / other, 2)}, n = {len(pair)}"
-    return Finding(one / other, text, beyond(one / other, one / other, above, below))
+    value = one / other
+    text = f"{digits(one)} over {digits(other)}, ratio {digits(value, 2)}, n = {len(pair)}"
+    return Finding(value, text, beyond(value, value, above, below))
 
 
 def wins(rows: pd.DataFrame, metrics: str, of: Labels, against: Labels) -> Finding:
